@@ -1,0 +1,65 @@
+"""Checks of what a caller passes in: each error names the argument, what came and the cure."""
+
+import torch
+
+
+def one_of(name, value, known):
+    """Return `value` if it is among `known`, else raise ValueError listing them."""
+    if value not in known:
+        options = ", ".join(repr(k) for k in known)
+        raise ValueError(f"{name} must be one of {options}; got {value!r}.")
+    return value
+
+
+def positive(name, value):
+    """Return `value` if it is a number above zero."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ValueError(f"{name} must be a number above 0; got {value!r}.")
+    return value
+
+
+def positive_int(name, value):
+    """Return `value` if it is an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1; got {value!r}.")
+    return value
+
+
+def floating(name, tensor):
+    """Return `tensor` if it is a floating-point tensor."""
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(
+            f"{name} must be a torch.Tensor; got {type(tensor).__name__}. "
+            "Convert it with torch.as_tensor(...)."
+        )
+    if not tensor.is_floating_point():
+        raise TypeError(
+            f"{name} must hold floating-point numbers; got {tensor.dtype}. "
+            f"Convert it with {name}.float() and scale it to [-1, 1] if it is integer audio."
+        )
+    return tensor
+
+
+def finite(name, tensor):
+    """Return `tensor` if it holds neither NaN nor infinity."""
+    if not torch.isfinite(tensor).all():
+        bad = int((~torch.isfinite(tensor)).sum())
+        raise ValueError(
+            f"{name} must be finite; {bad} of its {tensor.numel()} values are NaN or infinite. "
+            "Look for a division by zero or a diverged model before this call."
+        )
+    return tensor
+
+
+def non_negative(name, tensor):
+    """Return `tensor` if all its values are finite and at least 0 (one pass over the data)."""
+    if tensor.numel() == 0:
+        raise ValueError(f"{name} must not be empty; got shape {tuple(tensor.shape)}.")
+    low, high = torch.aminmax(tensor.detach())
+    if not (low >= 0 and high < float("inf")):  # NaN fails both
+        finite(name, tensor)
+        raise ValueError(
+            f"{name} must not be negative (its minimum is {low.item():.3g}): a transport moves "
+            "mass. Take magnitudes or powers first."
+        )
+    return tensor

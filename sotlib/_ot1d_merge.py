@@ -1,0 +1,258 @@
+"""Compiled kernel of `ot1d`: cost and derivatives of a row by one linear merge of its two sums.
+
+`ot1d.py` explains the conventions; `_ot1d_sort.py` is the same mathematics written with sorts. All
+sums run in double precision. Arrays of a row carry one entry more than the measure has bins: an
+infinite sum at the end, and the last position repeated, so that a measure stays at its last bin
+beyond its own mass.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+from numba import njit
+
+CHAINS = 4
+_pools = {}
+os.register_at_fork(after_in_child=_pools.clear)  # threads do not survive a fork
+
+
+@njit
+def _cost(d, p):
+    if p == 2.0:
+        return d * d
+    if p == 1.0:
+        return abs(d)
+    return abs(d) ** p
+
+
+@njit
+def _slope(d, p):
+    if p == 2.0:
+        return 2.0 * d
+    if p == 1.0:
+        return np.sign(d)
+    return p * np.sign(d) * abs(d) ** (p - 1.0)
+
+
+@njit
+def _cumulate(weights, cumulative):
+    total = 0.0
+    for k in range(weights.shape[0]):
+        total += weights[k]
+        cumulative[k] = total
+    cumulative[-1] = np.inf
+    return total
+
+
+@njit
+def _snap(cumulative, size, total):
+    """Set sums this close to the total to it: rounding must not reorder the last bins."""
+    k = size - 1
+    while k >= 0 and cumulative[k] >= total * (1.0 - 1e-12):
+        cumulative[k] = total
+        k -= 1
+    return k + 1
+
+
+@njit
+def _split(a, b, n, m, diagonal):
+    """How many of the first `diagonal` merged sums come from `a` (ties: `a` first)."""
+    low, high = max(0, diagonal - m), min(diagonal, n)
+    while low < high:
+        i = (low + high) // 2
+        if a[i] <= b[diagonal - i - 1]:
+            low = i + 1
+        else:
+            high = i
+    return low
+
+
+@njit
+def _step(a, b, u, v, rank_a, rank_b, i, j, level, end, p):
+    """One step of the merge without a branch; ranks are overwritten until they are final."""
+    rank_a[i] = j
+    rank_b[j] = i
+    upper = min(min(a[i], b[j]), end)
+    cost = (upper - level) * _cost(u[i] - v[j], p)
+    from_a = np.uint64(a[i] <= b[j])
+    return i + from_a, j + (np.uint64(1) - from_a), upper, cost
+
+
+@njit
+def _merge(a, b, u, v, rank_a, rank_b, n, m, end, p):
+    """Cost up to level `end`; rank_a[i]: first bin of b whose sum reaches a[i], rank_b: exceeds.
+
+    The merge is a chain of dependent loads and comparisons. It is cut into four chains of equal
+    length, worked on in turn, so that the processor overlaps their latencies.
+    """
+    quarter = (n + m) // CHAINS
+    starts = np.empty(CHAINS, np.int64)
+    levels = np.zeros(CHAINS)
+    for c in range(CHAINS):
+        i = _split(a, b, n, m, c * quarter)
+        j = c * quarter - i
+        starts[c] = i
+        if i > 0:
+            levels[c] = a[i - 1]
+        if j > 0:
+            levels[c] = max(levels[c], b[j - 1])
+        levels[c] = min(levels[c], end)
+    one, two, three = np.uint64(quarter), np.uint64(2 * quarter), np.uint64(3 * quarter)
+    i0, i1 = np.uint64(starts[0]), np.uint64(starts[1])
+    i2, i3 = np.uint64(starts[2]), np.uint64(starts[3])
+    j0, j1, j2, j3 = np.uint64(0), one - i1, two - i2, three - i3
+    l0, l1, l2, l3 = levels[0], levels[1], levels[2], levels[3]
+    cost0, cost1, cost2, cost3 = 0.0, 0.0, 0.0, 0.0
+    for _ in range(quarter):
+        i0, j0, l0, c0 = _step(a, b, u, v, rank_a, rank_b, i0, j0, l0, end, p)
+        i1, j1, l1, c1 = _step(a, b, u, v, rank_a, rank_b, i1, j1, l1, end, p)
+        i2, j2, l2, c2 = _step(a, b, u, v, rank_a, rank_b, i2, j2, l2, end, p)
+        i3, j3, l3, c3 = _step(a, b, u, v, rank_a, rank_b, i3, j3, l3, end, p)
+        cost0 += c0
+        cost1 += c1
+        cost2 += c2
+        cost3 += c3
+    for _ in range(n + m - CHAINS * quarter):
+        i3, j3, l3, c3 = _step(a, b, u, v, rank_a, rank_b, i3, j3, l3, end, p)
+        cost3 += c3
+    for c in range(1, CHAINS):  # the chain before may have written over these ranks
+        i, j = starts[c], c * quarter - starts[c]
+        while i + j < n + m and (i == starts[c] or j == c * quarter - starts[c]):
+            if a[i] <= b[j]:
+                rank_a[i] = j
+                i += 1
+            else:
+                rank_b[j] = i
+                j += 1
+    return cost0 + cost1 + cost2 + cost3
+
+
+@njit
+def _weight_gradient(grad, size, cum, other, u, v, rank, end, tail, p):
+    """Derivative with respect to each weight, from the last to the first.
+
+    A weight raises its own and all later sums. Raising a sum prolongs the stay at one position at
+    the expense of the next, while the other measure sits at `left` just below that level and at
+    `right` just above: the same bin, unless a sum of the other measure lies at the same level.
+    """
+    total = tail
+    grad[size - 1] = total
+    tied, left, right = np.nan, 0, 0
+    for k in range(size - 2, -1, -1):
+        level = cum[k]
+        if level <= end:
+            r = rank[k]
+            if other[r] != level and (r == 0 or other[r - 1] != level):
+                total += _cost(u[k] - v[r], p) - _cost(u[k + 1] - v[r], p)
+            else:
+                if level != tied:
+                    tied, left, right = level, r, r
+                    while left > 0 and other[left - 1] == level:
+                        left -= 1
+                    while other[right] == level:
+                        right += 1
+                    if level >= end:
+                        right = left
+                    elif level <= 0.0:
+                        left = right
+                below = _cost(u[k] - v[left], p) - _cost(u[k + 1] - v[left], p)
+                above = _cost(u[k] - v[right], p) - _cost(u[k + 1] - v[right], p)
+                total += 0.5 * (below + above)
+        grad[k] = total
+
+
+@njit
+def _position_gradient(grad_u, grad_v, a, b, u, v, n, m, end, p):
+    i, j, level = 0, 0, 0.0
+    for _ in range(n + m):
+        upper = min(min(a[i], b[j]), end)
+        slope = (upper - level) * _slope(u[i] - v[j], p)
+        grad_u[min(i, n - 1)] += slope
+        grad_v[min(j, m - 1)] -= slope
+        level = upper
+        if a[i] <= b[j]:
+            i += 1
+        else:
+            j += 1
+
+
+@njit(nogil=True, cache=True)
+def merge_rows(xw, yw, xp, yp, p, cutoff, tol, start, stop, value, gx, gy, gu, gv):
+    """Cost of rows `start` … `stop - 1`, and those derivatives whose arrays have rows.
+
+    xw, yw : (rows, n) and (rows, m); xp, yp : (1 or rows, ·), sorted.
+    """
+    n, m = xw.shape[1], yw.shape[1]
+    a, b, u, v = np.empty(n + 1), np.empty(m + 1), np.empty(n + 1), np.empty(m + 1)
+    rank_a, rank_b = np.zeros(n + 1, np.int64), np.zeros(m + 1, np.int64)
+    for row in range(start, stop):
+        if row == start or xp.shape[0] > 1:
+            u[:n] = xp[row % xp.shape[0]]
+            u[n] = u[n - 1]
+        if row == start or yp.shape[0] > 1:
+            v[:m] = yp[row % yp.shape[0]]
+            v[m] = v[m - 1]
+        total_x, total_y = _cumulate(xw[row], a), _cumulate(yw[row], b)
+        larger = max(total_x, total_y)
+        value[row] = 0.0
+        if larger == 0.0:
+            continue
+        balanced = abs(total_x - total_y) <= tol * larger
+        if balanced:
+            b[:m] *= total_x / total_y
+            larger = total_y = total_x
+        first_x, first_y = _snap(a, n, total_x), _snap(b, m, total_y)
+        end = larger
+        if cutoff:
+            end = min(end, total_x if abs(total_x - 1.0) <= tol else 1.0)
+
+        value[row] = _merge(a, b, u, v, rank_a, rank_b, n, m, end, p)
+        grows = not balanced and end == larger
+        last = _cost(u[n - 1] - v[m - 1], p)
+        if gx.shape[0] > 0:
+            tail = last if grows and total_x > total_y else 0.0
+            _weight_gradient(gx[row], n, a, b, u, v, rank_a, end, tail, p)
+        if gy.shape[0] > 0:
+            tail = last if grows and total_y > total_x else 0.0
+            _weight_gradient(gy[row], m, b, a, v, u, rank_b, end, tail, p)
+        if gx.shape[0] > 0 and gy.shape[0] > 0 and balanced and end == larger:
+            # Equal masses fix the potentials up to a constant: on the support f + g is the cost.
+            pair = _cost(u[first_x] - v[first_y], p)
+            shift = 0.5 * (pair - gx[row, first_x] - gy[row, first_y])
+            gx[row] += shift
+            gy[row] += shift
+        if gu.shape[0] > 0:
+            _position_gradient(gu[row], gv[row], a, b, u, v, n, m, end, p)
+
+
+def merge(xw, yw, xp, yp, p, cutoff, tol, wanted, threads):
+    """Run `merge_rows` over all rows on `threads` threads.
+
+    Own threads with the lock released, rather than a parallel loop of the compiler: they sleep when
+    idle, so that two processes side by side do not spin against each other.
+    """
+    rows = xw.shape[0]
+    value = np.empty(rows)
+    grads = [
+        np.zeros((rows if want else 0, like.shape[1]), like.dtype)
+        for want, like in zip(wanted, (xw, yw, xp, yp), strict=True)
+    ]
+    arguments = (xw, yw, xp, yp, float(p), bool(cutoff), float(tol))
+    if rows * (xw.shape[1] + yw.shape[1]) < 50_000:
+        threads = 1
+    threads = min(threads, rows)
+    if threads <= 1:
+        merge_rows(*arguments, 0, rows, value, *grads)
+        return value, *grads
+    if threads not in _pools:
+        _pools[threads] = ThreadPoolExecutor(threads)
+    edges = [rows * k // threads for k in range(threads + 1)]
+    jobs = [
+        _pools[threads].submit(merge_rows, *arguments, low, high, value, *grads)
+        for low, high in pairwise(edges)
+    ]
+    for job in jobs:
+        job.result()
+    return value, *grads
