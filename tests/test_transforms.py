@@ -1,0 +1,202 @@
+"""Spectral transforms: librosa and nnAudio as oracles, closed forms, gradients, bad input."""
+
+import copy
+
+import librosa
+import numpy as np
+import pytest
+import torch
+from nnAudio.features import CQT1992v2
+
+from sotlib import CQT, STFT, MelSpectrogram, sinusoid
+
+SMALL = [
+    STFT(fft_size=256, hop_length=64, sample_rate=8000),
+    STFT(fft_size=256, hop_length=64, sample_rate=8000, padding="end", normalized=True, power=2),
+    MelSpectrogram(fft_size=256, hop_length=64, n_mels=20, sample_rate=8000),
+    CQT(sample_rate=8000, hop_length=64, fmin=250.0, n_bins=30, bins_per_octave=12),
+    CQT(sample_rate=8000, hop_length=64, fmin=60.0, n_bins=40, bins_per_octave=12, gamma=40.0),
+]
+NAMES = ["stft", "stft-end", "mel", "cqt", "vqt"]
+each = pytest.mark.parametrize("transform", SMALL, ids=NAMES)
+
+
+@pytest.fixture
+def signal(generator):
+    return torch.randn(2, 2000, generator=generator)
+
+
+class TestOracles:
+    @pytest.mark.parametrize("window", ["hann", "flattop", "boxcar"])
+    @pytest.mark.parametrize("win_length", [None, 400])
+    def test_stft_is_librosas(self, signal, window, win_length):
+        settings = {"hop_length": 128, "win_length": win_length, "window": window}
+        expected = librosa.stft(signal.numpy(), n_fft=512, pad_mode="reflect", **settings)
+        ours = STFT(fft_size=512, **settings)(signal)
+        np.testing.assert_allclose(ours, np.abs(expected), atol=1e-4)
+
+    def test_mel_is_librosas(self, signal):
+        options = {"sr": 8000, "n_fft": 512, "hop_length": 128, "n_mels": 32}
+        expected = librosa.feature.melspectrogram(
+            y=signal.numpy(), htk=True, norm=None, pad_mode="reflect", **options
+        )
+        mel = MelSpectrogram(fft_size=512, hop_length=128, n_mels=32, sample_rate=8000)
+        np.testing.assert_allclose(mel(signal), expected, rtol=1e-4, atol=1e-3)
+
+    @pytest.mark.parametrize("window", ["hann", "flattop"])
+    def test_cqt_is_nnaudios(self, generator, window):
+        x = torch.randn(2, 9000, generator=generator)
+        options = {"hop_length": 256, "fmin": 110.0, "n_bins": 48, "bins_per_octave": 12}
+        theirs = CQT1992v2(sr=8000, window=window, verbose=False, **options)(x)
+        ours = CQT(sample_rate=8000, window=window, **options)(x)
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+    def test_vqt_kernels_are_shorter(self):
+        options = {"sample_rate": 8000, "fmin": 60.0, "n_bins": 40, "bins_per_octave": 12}
+        assert CQT(gamma=40.0, **options).longest < CQT(**options).longest
+
+
+class TestClosedForms:
+    @pytest.mark.parametrize("transform", SMALL[:4], ids=NAMES[:4])
+    def test_a_sinusoid_peaks_at_its_bin(self, transform):
+        k = len(transform.frequencies) // 2
+        frequency = transform.positions("absolute")[k].item()
+        x = sinusoid(frequency, samples=4000, sample_rate=8000)
+        assert transform(x)[:, 20].argmax() == k
+
+    def test_end_padding_gives_one_frame_per_hop_that_starts_in_the_signal(self):
+        stft = STFT(fft_size=256, hop_length=64, padding="end")
+        assert stft(torch.ones(1000)).shape[-1] == 16
+        assert stft(torch.ones(1)).shape[-1] == 1
+
+    def test_no_padding_keeps_whole_frames_only(self):
+        stft = STFT(fft_size=256, hop_length=64, padding="none")
+        assert stft(torch.ones(256 + 3 * 64 + 63)).shape[-1] == 4
+
+    def test_power_is_the_square(self, signal):
+        one, two = (STFT(fft_size=256, hop_length=64, power=power)(signal) for power in (1, 2))
+        torch.testing.assert_close(one.square(), two)
+
+    def test_normalized_conserves_energy_of_white_frames(self, signal):
+        stft = STFT(fft_size=256, hop_length=256, window="boxcar", padding="none", normalized=True,
+                    power=2)  # fmt: skip
+        power = stft(signal[:, :1792])
+        both_sides = power[:, 0] + power[:, -1] + 2 * power[:, 1:-1].sum(1)
+        torch.testing.assert_close(both_sides.sum(-1), signal[:, :1792].square().sum(-1))
+
+
+class TestPositions:
+    @each
+    def test_run_from_zero_to_one(self, transform):
+        for scaling in ("normalized", "normalized_linear"):
+            positions = transform.positions(scaling)
+            assert positions[0] == 0
+            assert positions[-1] == 1
+            assert (positions.diff() > 0).all()
+
+    def test_stft_in_hertz(self):
+        positions = STFT(fft_size=8, sample_rate=16000).positions("absolute")
+        assert positions.tolist() == [0, 2000, 4000, 6000, 8000]
+
+    def test_cqt_keeps_its_true_spacing(self):
+        cqt = CQT(fmin=100.0, n_bins=25, bins_per_octave=12)
+        assert cqt.positions()[12].item() == pytest.approx((200 - 100) / (400 - 100))
+        assert cqt.positions("normalized_linear")[12].item() == pytest.approx(0.5)
+
+    def test_cqt_stops_below_fmax(self):
+        frequencies = CQT(fmin=100.0, fmax=400.0, bins_per_octave=12).positions("absolute")
+        assert len(frequencies) == 24
+        assert frequencies[-1] < 400
+
+    def test_one_bin_lies_at_zero(self):
+        assert CQT(fmin=1000.0, n_bins=1).positions().tolist() == [0]
+
+    @each
+    def test_unknown_scaling_is_refused(self, transform):
+        with pytest.raises(ValueError, match="'normalized', 'normalized_linear', 'absolute'; got"):
+            transform.positions("mel")
+
+
+class TestGradients:
+    @each
+    def test_gradcheck(self, transform, generator):
+        module = copy.deepcopy(transform).double()
+        shortest = max(module.shortest, 300)
+        x = torch.randn(shortest, dtype=torch.float64, generator=generator).requires_grad_()
+        weights = torch.randn(module(x).shape, dtype=torch.float64, generator=generator)
+        assert torch.autograd.gradcheck(lambda x: (module(x) * weights).sum(), x, fast_mode=True)
+
+    @each
+    def test_silence_has_zero_gradient(self, transform):
+        x = torch.zeros(2000, requires_grad=True)
+        spectrum = transform(x)
+        spectrum.sum().backward()
+        assert spectrum.abs().max() == 0
+        assert x.grad.abs().max() == 0
+
+
+class TestShapes:
+    @each
+    def test_any_leading_dimensions(self, transform, generator):
+        x = torch.randn(2, 3, 2000, generator=generator)
+        batch = transform(x)
+        assert batch.shape[:2] == (2, 3)
+        torch.testing.assert_close(batch[1, 2], transform(x[1, 2]), rtol=1e-4, atol=1e-4)
+
+    @each
+    def test_double_precision_is_kept(self, transform, signal):
+        double = transform(signal.double())
+        assert double.dtype == torch.float64
+        torch.testing.assert_close(double.float(), transform(signal), rtol=1e-3, atol=1e-3)
+
+    @each
+    def test_strided_input(self, transform, generator):
+        x = torch.randn(2000, 2, generator=generator).T
+        torch.testing.assert_close(transform(x), transform(x.contiguous()))
+
+    @each
+    def test_state_is_empty_and_buffers_move(self, transform):
+        module = copy.deepcopy(transform).double()
+        assert not module.state_dict()
+        assert all(b.dtype == torch.float64 for b in module.buffers() if b.is_floating_point())
+
+
+class TestBadInput:
+    @each
+    def test_integer_signals(self, transform):
+        with pytest.raises(TypeError, match="x must hold floating-point numbers"):
+            transform(torch.zeros(2000, dtype=torch.int16))
+
+    @pytest.mark.parametrize(
+        ("transform", "shortest"), [(SMALL[0], 129), (SMALL[2], 129), (SMALL[3], 513)]
+    )
+    def test_a_short_signal_is_told_how_long_it_must_be(self, transform, shortest):
+        transform(torch.zeros(shortest))
+        with pytest.raises(ValueError, match=f"has {shortest - 1} samples and needs at least"):
+            transform(torch.zeros(shortest - 1))
+
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda: STFT(window="square"), "window must be a name known to scipy.signal"),
+            (lambda: STFT(fft_size=0), "fft_size must be an integer of at least 1; got 0"),
+            (lambda: STFT(hop_length=2.5), "hop_length must be an integer"),
+            (lambda: STFT(fft_size=64, win_length=65), "win_length must not exceed fft_size=64"),
+            (lambda: STFT(sample_rate=0), "sample_rate must be a number above 0"),
+            (lambda: STFT(padding="same"), "padding must be one of 'reflect', 'end', 'none'"),
+            (lambda: STFT(power=3), "power must be one of 1, 2; got 3"),
+            (lambda: MelSpectrogram(n_mels=0), "n_mels must be an integer of at least 1"),
+            (lambda: CQT(fmin=-1.0), "fmin must be a number above 0"),
+            (lambda: CQT(n_bins=400), "at most 303 bins fit"),
+            (lambda: CQT(fmin=100.0, fmax=50.0), "fmax must exceed fmin=100.0"),
+            (lambda: CQT(gamma=-1.0), "gamma, a bandwidth in Hz, must be at least 0"),
+            (lambda: CQT(window="square"), "window must be a name known"),
+            (lambda: CQT(padding="end"), "padding must be one of 'reflect', 'constant'"),
+        ],
+    )
+    def test_options_are_named(self, make, message):
+        with pytest.raises(ValueError, match=message):
+            make()
+
+    def test_the_number_of_bins_offered_fits(self):
+        assert CQT(n_bins=303, window="hann").frequencies[-1] <= 11025
