@@ -2,9 +2,11 @@
 
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -86,7 +88,8 @@ def _run_all(layout: Layout, notebooks: Mapping[str, nbformat.NotebookNode], job
         return
     jobs = max(1, min(jobs, len(notebooks)))
     environment = _kernel_environment(layout, jobs)
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
         futures = {
             pool.submit(_run, name, nbformat.writes(notebook), layout, environment): name
             for name, notebook in notebooks.items()
@@ -102,12 +105,12 @@ def _run_all(layout: Layout, notebooks: Mapping[str, nbformat.NotebookNode], job
 def _kernel_environment(layout: Layout, jobs: int) -> dict[str, str]:
     """Environment of the kernels: this interpreter, this library, a fair share of the cores."""
     kernels = layout.out / "kernels"
+    options = "-Xfrozen_modules=off -m ipykernel_launcher -f {connection_file} --log-level=50"
     write_atomically(
         kernels / "kernels" / "python3" / "kernel.json",
         json.dumps(
             {
-                "argv": [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher"]
-                + ["-f", "{connection_file}", "--log-level=50"],
+                "argv": [sys.executable, *options.split()],
                 "display_name": "Python 3 (ipykernel)",
                 "language": "python",
             }
@@ -124,6 +127,16 @@ def _kernel_environment(layout: Layout, jobs: int) -> dict[str, str]:
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         **{f"{name}_NUM_THREADS": share for name in _THREADS},
     }
+
+
+def _end_with_parent() -> None:
+    """Let a worker, and with it its kernel, end when the build is killed."""
+
+    def watch() -> None:
+        multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(name: str, text: str, layout: Layout, environment: Mapping[str, str]):
