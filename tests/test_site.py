@@ -74,7 +74,8 @@ def test_site_has_pages():
 
 
 _PICTURES = """() => [...document.images].filter(i => i.checkVisibility())
-  .filter(i => !(i.complete && i.naturalWidth > 0 && i.alt.trim())).map(i => i.outerHTML.slice(0, 200))"""
+  .filter(i => !(i.complete && i.naturalWidth > 0 && i.alt.trim()))
+  .map(i => i.outerHTML.slice(0, 200))"""
 _RAW_MATH = """() => [...document.querySelectorAll('.math')].filter(m => m.checkVisibility())
   .filter(m => !m.querySelector('mjx-container') || m.querySelector('mjx-merror'))
   .map(m => m.textContent.slice(0, 200))"""
@@ -140,7 +141,7 @@ def test_links_and_anchors_resolve(visit, address, name):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", NAMES)
 def test_figures_stand_out_from_the_page(visit, name, scheme):
-    """Ink and paper of every figure differ in the middle of the page's own mode."""
+    """Figures have no box of their own, and dark mode inverts their ink."""
     page = visit(name, scheme=scheme)
     for picture in page.locator("div.cell_output img, .sot-frame:not([hidden]) svg").all():
         if not picture.is_visible():

@@ -14,7 +14,9 @@ _INTRO = """\
 
 Every figure and table of the three papers is listed here, also those that the book does not have
 yet. This page is written when the book is built: the numbers under "ours" come from the executed
-chapters, and each status follows from them and from nothing else.
+chapters, and each status follows from them and from nothing else. Where "published" holds no
+number, "ours" is a difference from the published values. The word there says where these come
+from: "published" is printed by the authors, "config" is read in their public code.
 
 | status | meaning |
 |---|---|
@@ -53,8 +55,8 @@ def page(content: Mapping, notebooks: Mapping[str, nbformat.NotebookNode], *, sc
     for paper, title in content["papers"].items():
         entries = [e for e in content["entries"].values() if e["paper"] == paper]
         parts += [f"## {title['title']}", f"{title['citation']}\n"]
-        parts += ["| what | where | compared | published | ours | tolerance | status |"]
-        parts += ["|---|---|---|---|---|---|---|"]
+        parts += ["| what | where | published | ours | tolerance | status |"]
+        parts += ["|---|---|---|---|---|---|"]
         for entry in entries:
             numbers = measured.get(entry["chapter"], {})
             parts += _rows(entry, numbers, statuses[entry["id"]])
@@ -66,21 +68,17 @@ def page(content: Mapping, notebooks: Mapping[str, nbformat.NotebookNode], *, sc
 
 
 def _rows(entry: Mapping, numbers: Mapping[str, float], status: str) -> list[str]:
-    """One row an entry, and one more for each further check."""
+    """A row for the entry, and one for each of its checks."""
     where = f"{{numref}}`{entry['figure']}`" if entry.get("figure") else f"`{entry['chapter']}`"
-    known = "unknown" if entry["published"] == "unknown" else entry["standing"]
-    checks = entry.get("checks", []) if entry.get("figure") else []
     mark = f"<span class='status' data-status='{status}'>{status}</span>"
-    first = [f"{entry['label']}: {entry['title']}", where]
-    if not checks:
-        return [_row([*first, "", known, "", "", mark])]
-    rows = []
-    for check in checks:
+    title = f"**{entry['label']}:** {entry['title']}"
+    rows = [_row([title, where, entry["standing"], "", "", mark])]
+    for check in entry.get("checks", []) if entry.get("figure") else []:
         expected = check.get("expected")
-        published = known if expected is None else f"{expected:g}"
-        ours = f"{numbers[check['glue']]:.2g}"
-        rows.append(_row([*first, check["what"], published, ours, f"{check['tolerance']:g}", mark]))
-        first, mark = ["", ""], ""
+        published = "" if expected is None else f"{expected:g}"
+        ours, tolerance = f"{numbers[check['glue']]:.2g}", f"{check['tolerance']:g}"
+        # A rightwards arrow in front marks what belongs to the row above.
+        rows.append(_row([f"→ {check['what']}", "", published, ours, tolerance, ""]))
     return rows
 
 

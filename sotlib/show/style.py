@@ -15,7 +15,8 @@ def use_style() -> None:
 
     mpl.rcParams.update(
         {
-            "figure.figsize": (7.0, 3.2),
+            # Small, with large letters: a phone shows it at half this width.
+            "figure.figsize": (6.4, 3.2),
             "figure.facecolor": "none",
             "figure.constrained_layout.use": True,
             "axes.facecolor": "none",
@@ -23,7 +24,7 @@ def use_style() -> None:
             "axes.prop_cycle": mpl.cycler(color=COLOURS),
             "axes.spines.right": False,
             "axes.spines.top": False,
-            "font.size": 11.0,
+            "font.size": 13.0,
             "grid.alpha": 0.25,
             "legend.frameon": False,
             "lines.linewidth": 1.8,
