@@ -1,0 +1,90 @@
+# The project's commands; `make help` lists them. Needs GNU make, git and Python 3.11 to 3.13.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -ec
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+# Variables for the command line, as in `make book SCALE=paper JOBS=4`.
+PYTHON ?= python3
+SCALE ?= laptop
+JOBS ?= 2
+CHAPTER ?= sot/why
+OUT ?= _build
+PORT ?= 8000
+# Passed on to pip, for instance to choose the build of torch (see README.md):
+# make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PIP_ARGS ?=
+# Further arguments for pytest, as in `make unit PYTEST_ARGS="-k ot1d"`.
+PYTEST_ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+BOOK := $(PY) -m sotlib.book
+
+.PHONY: help setup book chapter serve test unit site-test lint bench lock wheel screenshots clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*  ## /\t/' | expand -t 14
+	@echo
+	@echo 'Variables: SCALE=smoke|laptop|paper JOBS CHAPTER PYTHON PIP_ARGS PYTEST_ARGS OUT PORT'
+
+setup: $(READY)  ## create .venv with the locked requirements
+
+# The stamp comes last, so that an interrupted setup is done again.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "error: '$(PYTHON)' is missing or not Python 3.11 to 3.13;" \
+	    "choose one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || \
+	  { echo "error: Python's venv module is missing;" \
+	    "on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	rm -f $(READY)
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install $(PIP_ARGS) -r requirements.lock
+	$(PY) -m pip install $(PIP_ARGS) --no-deps -e .
+	touch $(READY)
+
+book: $(READY)  ## execute all chapters at SCALE and build the website
+	$(BOOK) build --scale $(SCALE) --jobs $(JOBS) --out $(OUT)
+
+chapter: $(READY)  ## execute one: CHAPTER=sot/why SCALE=paper
+	$(BOOK) chapter $(CHAPTER) --scale $(SCALE) --out $(OUT)
+
+serve: $(READY)  ## serve the built website at http://localhost:PORT
+	$(BOOK) serve --out $(OUT) --port $(PORT)
+
+test: lint unit site-test  ## everything: lint, tests, the book at smoke, the site in a browser
+
+lint: $(READY)  ## check style with ruff
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+unit: $(READY)  ## tests of the library and of the build, doctests, the README's code
+	$(PY) -m pytest -m "not site" $(PYTEST_ARGS)
+
+# After the unit tests when both are asked for, also under make -j.
+site-test: $(READY) | unit
+	$(BOOK) build --scale smoke --jobs $(JOBS) --out _build/smoke
+	SITE=_build/smoke/html $(PY) -m pytest -m site tests/test_site.py $(PYTEST_ARGS)
+
+bench: $(READY)  ## run every benchmark
+	for script in benchmarks/bench_*.py; do \
+	  if [ -e "$$script" ]; then echo "== $$script"; $(PY) "$$script"; fi; done
+
+# Give several interpreters to lock for all of them:
+# make lock LOCK_PYTHONS="python3.11 python3.12 python3.13"
+LOCK_PYTHONS ?= $(PYTHON)
+lock:  ## resolve requirements.lock anew for LOCK_PYTHONS
+	$(PYTHON) tools/lock.py $(addprefix --python ,$(LOCK_PYTHONS))
+
+wheel: $(READY)  ## build the wheel into dist/
+	$(PY) -m build --wheel
+
+screenshots: $(READY)  ## picture every page of OUT at two widths, light and dark
+	$(PY) tests/screenshots.py $(OUT)/html $(OUT)/screenshots
+
+clean:  ## delete what was built (the environment in .venv stays)
+	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache
+	find sotlib tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,73 @@
+"""Numbered tables."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+
+def table(rows: Iterable, *, name: str, caption: str, columns: Sequence[str] | None = None):
+    """Make a numbered, captioned table, for a cell with ``mystnb: {markdown_format: myst}``.
+
+    Parameters
+    ----------
+    rows : iterable of sequences or of mappings
+        The cells, written with ``str``; pass strings to choose how numbers look.
+    name : str
+        Label for ``{numref}``, for instance ``tab-settings``.
+    caption : str
+        One line of Markdown.
+    columns : sequence of str, optional
+        Headings, and for mappings their keys, which are taken by default.
+
+    Returns
+    -------
+    IPython.display.Markdown
+        A MyST ``{table}`` block.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are no rows, a row has another length than the headings, or a key is missing.
+
+    Examples
+    --------
+    >>> print(table([[1, 2]], name="tab-a", caption="Two.", columns=["x", "y"]).data)
+    ```{table} Two.
+    :name: tab-a
+    <BLANKLINE>
+    | x | y |
+    |---|---|
+    | 1 | 2 |
+    ```
+    """
+    from IPython.display import Markdown
+
+    rows = list(rows)
+    if not rows:
+        raise ValueError("rows is empty: a table needs at least one")
+    if not re.fullmatch(r"[a-z0-9-]+", name):
+        raise ValueError(f"name must be of a-z, 0-9 and -, but is {name!r}")
+    if not caption.strip() or "\n" in caption:
+        raise ValueError("caption must be one line that is not empty")
+    if columns is None:
+        if not isinstance(rows[0], Mapping):
+            raise TypeError("columns is needed unless the rows are mappings")
+        columns = list(rows[0])
+    lines = [columns, *(_cells(row, columns) for row in rows)]
+    text = [f"| {' | '.join(_escape(cell) for cell in line)} |" for line in lines]
+    text.insert(1, "|" + "---|" * len(columns))
+    return Markdown("\n".join([f"```{{table}} {caption}", f":name: {name}", "", *text, "```"]))
+
+
+def _cells(row, columns: Sequence[str]) -> list:
+    """A row in the order of the headings."""
+    if isinstance(row, Mapping):
+        if missing := [column for column in columns if column not in row]:
+            raise ValueError(f"a row has no {missing[0]!r}; it has {', '.join(map(str, row))}")
+        return [row[column] for column in columns]
+    if isinstance(row, str) or len(row) != len(columns):
+        raise ValueError(f"a row must have {len(columns)} cells, but is {row!r}")
+    return list(row)
+
+
+def _escape(cell) -> str:
+    return str(cell).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,67 @@
+"""What the site's tests and the screenshots share: a browser, a server, the list of pages."""
+
+import contextlib
+import functools
+import http.server
+import shutil
+import threading
+from pathlib import Path
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Pages that Sphinx adds by itself.
+_ADDED = {"genindex.html", "search.html", "index.html", "prf-prf.html"}
+
+
+def find_browser() -> str | None:
+    """Path of an installed chromium; none is downloaded."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def page_names(site: Path) -> list[str]:
+    """Pages of the book, relative to the site."""
+    pages = (p.relative_to(site) for p in site.rglob("*.html") if "_static" not in p.parts)
+    return sorted(p.as_posix() for p in pages if p.as_posix() not in _ADDED)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def served(site: Path):
+    """Serve a folder on loopback; yields its address."""
+    handler = functools.partial(_Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@contextlib.contextmanager
+def browser():
+    """A headless chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=find_browser(), args=_ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+def settle(page) -> None:
+    """Wait until the page has loaded and its mathematics is typeset."""
+    page.wait_for_load_state("networkidle")
+    page.evaluate("window.MathJax?.startup?.promise")
+    # Lazily loaded pictures are loaded when they come near.
+    page.evaluate("document.querySelectorAll('img[loading=lazy]').forEach(i => i.loading='eager')")
+    page.wait_for_load_state("networkidle")
