@@ -32,16 +32,21 @@ def test_single_scale_against_numpy(pair, p):
     np.testing.assert_allclose(loss, np.mean(np.abs(x - y) ** p), rtol=1e-6)
 
 
+@pytest.mark.parametrize("p", [1, 2])
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
 @pytest.mark.parametrize("weights", [(1.0, 0.0), (0.0, 1.0), (1.0, 0.3)])
-def test_multi_scale_against_numpy(pair, weights, reduction):
+def test_multi_scale_against_numpy(pair, weights, reduction, p):
     expected = []
     for size in SIZES:
         x, y = (spectrogram(s.numpy(), size, size // 4) / np.sqrt(size) for s in pair)
         log = np.abs(np.log(np.maximum(x, 1e-5)) - np.log(np.maximum(y, 1e-5)))
-        expected.append(weights[0] * np.abs(x - y).mean() + weights[1] * log.mean())
+        expected.append(weights[0] * np.mean(np.abs(x - y) ** p) + weights[1] * np.mean(log**p))
     loss = MultiScaleSpectralLoss(
-        fft_sizes=SIZES, linear_weight=weights[0], log_weight=weights[1], reduction=reduction
+        fft_sizes=SIZES,
+        linear_weight=weights[0],
+        log_weight=weights[1],
+        p=p,
+        reduction=reduction,
     )
     np.testing.assert_allclose(loss(*pair), getattr(np, reduction)(expected), rtol=1e-5)
 
@@ -99,6 +104,7 @@ class TestProperties:
             lambda: MultiScaleSpectralLoss(linear_weight=0, log_weight=0),
             "must not be negative, nor both 0",
         ),
+        (lambda: MultiScaleSpectralLoss(p=3), "p must be one of 1, 2; got 3"),
         (lambda: MultiScaleSpectralLoss(floor=0.0), "floor must be a number above 0"),
         (lambda: MultiScaleSpectralLoss(reduction="max"), "reduction must be one of 'sum', 'mean'"),
     ],

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import sotlib
-from sotlib import MultiResolutionSOTLoss, Wasserstein1DLoss, sinusoid
+from sotlib import STFT, MultiResolutionSOTLoss, Wasserstein1DLoss, sinusoid
 
 N_SETTINGS = 12
 # In single precision the direction of these gradients is not determined: see below.
@@ -268,6 +268,13 @@ def test_quantiles_are_returned_per_frame():
     torch.testing.assert_close(
         cost, Wasserstein1DLoss(fft_size=256, hop_length=256)(x, y), rtol=1e-3, atol=1e-6
     )
+
+
+def test_a_transform_of_ones_own_is_used_as_it_is():
+    x, y = torch.randn(2, 2, 4096)
+    stft = STFT(fft_size=512, hop_length=128, window="hann", padding="end", sample_rate=16000)
+    expected = Wasserstein1DLoss("identity")(stft(x), stft(y), stft.positions())
+    torch.testing.assert_close(Wasserstein1DLoss(stft)(x, y), expected)
 
 
 def test_bins_per_octave_is_heard():

@@ -73,9 +73,9 @@ class SpectralLoss(nn.Module):
 class MultiScaleSpectralLoss(nn.Module):
     r"""Multi-scale spectral loss (MSS): linear and logarithmic differences at several resolutions.
 
-    .. math:: \sum_{\gamma} w_\mathrm{lin} \, \mathrm{mean} \, ||X_\gamma| - |Y_\gamma||
+    .. math:: \sum_{\gamma} w_\mathrm{lin} \, \mathrm{mean} \, ||X_\gamma| - |Y_\gamma||^p
        + w_\mathrm{log} \, \mathrm{mean} \,
-       |\log \max(|X_\gamma|, \epsilon) - \log \max(|Y_\gamma|, \epsilon)|
+       |\log \max(|X_\gamma|, \epsilon) - \log \max(|Y_\gamma|, \epsilon)|^p
 
     Parameters
     ----------
@@ -93,6 +93,8 @@ class MultiScaleSpectralLoss(nn.Module):
         Weights of both terms; 0 leaves a term out.
     floor : float, default 1e-5
         Magnitudes below it count as this in the logarithm, which keeps silence finite.
+    p : {1, 2}, default 1
+        Absolute (L1) or squared (L2) differences, in both terms.
     reduction : {'sum', 'mean'}, default 'sum'
         Over scales.
 
@@ -128,6 +130,7 @@ class MultiScaleSpectralLoss(nn.Module):
         linear_weight=1.0,
         log_weight=1.0,
         floor=1e-5,
+        p=1,
         reduction="sum",
     ):
         super().__init__()
@@ -142,6 +145,7 @@ class MultiScaleSpectralLoss(nn.Module):
             )
         self.linear_weight, self.log_weight = linear_weight, log_weight
         self.floor = _check.positive("floor", floor)
+        self.p = _check.one_of("p", p, (1, 2))
         self.reduction = _check.one_of("reduction", reduction, ("sum", "mean"))
         self.transforms = nn.ModuleList(
             STFT(
@@ -165,8 +169,8 @@ class MultiScaleSpectralLoss(nn.Module):
     def _compare(self, x, y):
         loss = x.new_zeros(())
         if self.linear_weight:
-            loss = loss + self.linear_weight * (x - y).abs().mean()
+            loss = loss + self.linear_weight * (x - y).abs().pow(self.p).mean()
         if self.log_weight:
             log_x, log_y = x.clamp(min=self.floor).log(), y.clamp(min=self.floor).log()
-            loss = loss + self.log_weight * (log_x - log_y).abs().mean()
+            loss = loss + self.log_weight * (log_x - log_y).abs().pow(self.p).mean()
         return loss

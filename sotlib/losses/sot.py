@@ -7,7 +7,7 @@ from sotlib import _check
 from sotlib.cqt import CQT
 from sotlib.losses._signals import same_kind, signal_pair, widen
 from sotlib.ot1d import _order, quantile_functions, wasserstein_1d
-from sotlib.transforms import SCALINGS, STFT, MelSpectrogram
+from sotlib.transforms import SCALINGS, STFT, MelSpectrogram, Transform
 
 TRANSFORMS = ("stft", "mel", "cqt", "vqt", "identity")
 
@@ -21,9 +21,10 @@ class Wasserstein1DLoss(nn.Module):
 
     Parameters
     ----------
-    transform : {'stft', 'mel', 'cqt', 'vqt', 'identity'}, default 'stft'
+    transform : {'stft', 'mel', 'cqt', 'vqt', 'identity'} or Transform, default 'stft'
         Spectral view of the signals; 'vqt' is 'cqt'. 'identity' (or None) takes representations
-        `(batch, bins, frames)` instead of signals.
+        `(batch, bins, frames)` instead of signals. A transform of one's own, such as
+        ``STFT(padding="end")``, is used as it is, and its arguments below are not.
     normalize : bool, default True
         Scale each frame to unit mass.
     balanced : bool, default True
@@ -118,8 +119,6 @@ class Wasserstein1DLoss(nn.Module):
         reduce=True,
     ):
         super().__init__()
-        name = "identity" if transform is None else transform
-        _check.one_of("transform", name, TRANSFORMS)
         _check.one_of("bin_position_scaling", bin_position_scaling, SCALINGS)
         self.scaling = bin_position_scaling
         self.dim = _check.one_of("dim", dim, (-1, -2))
@@ -130,13 +129,15 @@ class Wasserstein1DLoss(nn.Module):
         self.square_magnitude, self.reduce = square_magnitude, reduce
         self.return_quantiles = return_quantiles
         frames = {"fft_size": fft_size, "hop_length": hop_length, "sample_rate": sample_rate}
-        if name == "stft":
-            self.transform = STFT(**frames, win_length=win_length, window=window)
-        elif name == "mel":
-            self.transform = MelSpectrogram(**frames, n_mels=n_mels)
-        elif name == "identity":
+        if isinstance(transform, Transform):
+            self.transform = transform
+        elif transform in (None, "identity"):
             self.transform = None
-        else:
+        elif transform == "stft":
+            self.transform = STFT(**frames, win_length=win_length, window=window)
+        elif transform == "mel":
+            self.transform = MelSpectrogram(**frames, n_mels=n_mels)
+        elif _check.one_of("transform", transform, TRANSFORMS):
             self.transform = CQT(
                 sample_rate=sample_rate,
                 hop_length=hop_length,
