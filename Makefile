@@ -10,6 +10,8 @@ PYTHON ?= python3
 SCALE ?= laptop
 JOBS ?= 2
 CHAPTER ?= sot/why
+# Further values for a chapter's parameters cell: make chapter PARAMETERS="name=1 other=2"
+PARAMETERS ?=
 OUT ?= _build
 PORT ?= 8000
 # Passed on to pip, for instance to choose the build of torch (see README.md):
@@ -28,7 +30,7 @@ BOOK := $(PY) -m sotlib.book
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*  ## /\t/' | expand -t 14
 	@echo
-	@echo 'Variables: SCALE=smoke|laptop|paper JOBS CHAPTER PYTHON PIP_ARGS PYTEST_ARGS OUT PORT'
+	@echo 'Variables: SCALE=smoke|laptop|paper JOBS CHAPTER PARAMETERS PYTHON PIP_ARGS PYTEST_ARGS OUT PORT'
 
 setup: $(READY)  ## create .venv with the locked requirements
 
@@ -43,14 +45,14 @@ $(READY): requirements.lock pyproject.toml
 	rm -f $(READY)
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install $(PIP_ARGS) -r requirements.lock
-	$(PY) -m pip install $(PIP_ARGS) --no-deps -e .
+	$(PY) -m pip install $(PIP_ARGS) --no-build-isolation --no-deps -e .
 	touch $(READY)
 
 book: $(READY)  ## execute all chapters at SCALE and build the website
 	$(BOOK) build --scale $(SCALE) --jobs $(JOBS) --out $(OUT)
 
 chapter: $(READY)  ## execute one: CHAPTER=sot/why SCALE=paper
-	$(BOOK) chapter $(CHAPTER) --scale $(SCALE) --out $(OUT)
+	$(BOOK) chapter $(CHAPTER) --scale $(SCALE) --out $(OUT) $(addprefix -p ,$(PARAMETERS))
 
 serve: $(READY)  ## serve the built website at http://localhost:PORT
 	$(BOOK) serve --out $(OUT) --port $(PORT)

@@ -29,7 +29,8 @@ def _build(layout: Layout, options: argparse.Namespace) -> None:
     from sotlib.book.build import build_book
 
     page = build_book(layout, scale=options.scale, jobs=options.jobs)
-    print(f"open {page.as_uri()}\nor run: make serve, and open http://localhost:8000")
+    where = "" if options.out == Path("_build") else f" OUT={options.out}"
+    print(f"open {page.as_uri()}\nor run `make serve{where}` and open http://localhost:8000")
 
 
 def _chapter(layout: Layout, options: argparse.Namespace) -> None:
