@@ -20,6 +20,9 @@ PIP_ARGS ?=
 # Further arguments for pytest, as in `make unit PYTEST_ARGS="-k ot1d"`.
 PYTEST_ARGS ?=
 
+# Idle threads sleep: spinning ones slow down whatever else runs, ourselves included.
+export OMP_WAIT_POLICY := PASSIVE
+
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
