@@ -22,8 +22,8 @@ def solve_by_sorting(x, y, u, v, p, cutoff, tol, wanted):
     """Cost per row and its derivatives; those not `wanted` may be empty."""
     dtype = x.dtype
     x, y, u, v = (t.detach().double() for t in (x, y, u, v))
-    a, total_a = x.cumsum(-1), x.sum(-1, keepdim=True)
-    total_b = y.sum(-1, keepdim=True)
+    a, b = x.cumsum(-1), y.cumsum(-1)
+    total_a, total_b = a[..., -1:], b[..., -1:]  # not sum(): it rounds differently
     balanced = (total_a - total_b).abs() <= tol * torch.maximum(total_a, total_b)
     y = torch.where(balanced & (total_b > 0), y * (total_a / total_b), y)
     b = y.cumsum(-1)

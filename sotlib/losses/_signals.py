@@ -1,0 +1,37 @@
+"""What every loss does with its two signals before comparing them."""
+
+import torch
+
+from sotlib import _check
+
+LAYOUT = "(samples,), (batch, samples) or (batch, channels, samples)"
+
+
+def signal_pair(x, y):
+    """Check two batches of signals; return them as (batch, samples) in one floating dtype."""
+    for name, signal in (("x", x), ("y", y)):
+        _check.floating(name, signal)
+        if not 1 <= signal.ndim <= 3:
+            raise ValueError(f"{name} must have shape {LAYOUT}; got {tuple(signal.shape)}.")
+        if signal.numel() == 0:
+            raise ValueError(f"{name} must not be empty; got shape {tuple(signal.shape)}.")
+        _check.finite(name, signal)
+    if x.shape != y.shape:
+        raise ValueError(
+            f"x and y must have the same shape; got {tuple(x.shape)} and {tuple(y.shape)}. "
+            "Cut or zero-pad the longer one, and repeat a single reference along the batch."
+        )
+    return tuple(widen(s).reshape(-1, s.shape[-1]) for s in same_kind(x, y))
+
+
+def same_kind(x, y):
+    """Check that both lie on one device; return them in their common dtype."""
+    if x.device != y.device:
+        raise ValueError(f"x and y must lie on one device; got {x.device} and {y.device}.")
+    dtype = torch.promote_types(x.dtype, y.dtype)
+    return x.to(dtype), y.to(dtype)
+
+
+def widen(tensor):
+    """Half-precision input as float32: spectra and cumulative sums need its range."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

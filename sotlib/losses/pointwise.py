@@ -1,0 +1,172 @@
+"""Spectral losses that compare spectra bin by bin: the baselines of the papers."""
+
+import torch
+from torch import nn
+
+from sotlib import _check
+from sotlib.losses._signals import signal_pair
+from sotlib.transforms import STFT
+
+
+class SpectralLoss(nn.Module):
+    r"""Mean difference of two magnitude spectrograms at one resolution.
+
+    :math:`\mathrm{mean} \, | |X| - |Y| |^p` over batch, bins and frames, with p = 1 or 2.
+
+    Parameters
+    ----------
+    fft_size, hop_length, win_length, window, padding, normalized
+        As for `STFT`; default: 1024, 256, the whole frame, 'hann', 'end' (not centred, zeros after
+        the end, as in DDSP), False.
+    p : {1, 2}, default 1
+        1: mean absolute difference (L1); 2: mean squared difference (L2).
+
+    Raises
+    ------
+    TypeError, ValueError
+        On unknown options; when called, on signals that are not floating point, not finite, of
+        different shapes, or too short.
+
+    Notes
+    -----
+    "SS" in the figure on tuning a sinusoid of Torres, Peeters and Richard (ICASSP 2024). Explained
+    in chapter ``sot/why``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sotlib import SpectralLoss
+    >>> x = torch.randn(2, 4096)
+    >>> SpectralLoss(p=2)(x, x)
+    tensor(0.)
+    """
+
+    def __init__(
+        self,
+        *,
+        fft_size=1024,
+        hop_length=256,
+        win_length=None,
+        window="hann",
+        padding="end",
+        normalized=False,
+        p=1,
+    ):
+        super().__init__()
+        self.p = _check.one_of("p", p, (1, 2))
+        self.transform = STFT(
+            fft_size=fft_size,
+            hop_length=hop_length,
+            win_length=win_length,
+            window=window,
+            padding=padding,
+            normalized=normalized,
+        )
+
+    def forward(self, x, y):
+        """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
+        x, y = signal_pair(x, y)
+        with torch.autocast(x.device.type, enabled=False):
+            return (self.transform(x) - self.transform(y)).abs().pow(self.p).mean()
+
+
+class MultiScaleSpectralLoss(nn.Module):
+    r"""Multi-scale spectral loss (MSS): linear and logarithmic differences at several resolutions.
+
+    .. math:: \sum_{\gamma} w_\mathrm{lin} \, \mathrm{mean} \, ||X_\gamma| - |Y_\gamma||
+       + w_\mathrm{log} \, \mathrm{mean} \,
+       |\log \max(|X_\gamma|, \epsilon) - \log \max(|Y_\gamma|, \epsilon)|
+
+    Parameters
+    ----------
+    fft_sizes : sequence of int, default (2048, 1024, 512, 256, 128, 64)
+        The scales.
+    overlap : float, default 0.75
+        Overlap of frames as a fraction of the FFT size, at least 0 and below 1.
+    window : str, default 'hann'
+        As for `STFT`.
+    padding : {'end', 'reflect', 'none'}, default 'end'
+        As for `STFT`; the default is the convention of DDSP.
+    normalized : bool, default True
+        Divide each STFT by the root of its size, so that scales weigh alike.
+    linear_weight, log_weight : float, default 1
+        Weights of both terms; 0 leaves a term out.
+    floor : float, default 1e-5
+        Magnitudes below it count as this in the logarithm, which keeps silence finite.
+    reduction : {'sum', 'mean'}, default 'sum'
+        Over scales.
+
+    Raises
+    ------
+    TypeError, ValueError
+        On unknown options; when called, on signals that are not floating point, not finite, of
+        different shapes, or too short.
+
+    Notes
+    -----
+    After Engel et al. (ICLR 2020), in the convention of Torres, Peeters and Richard (ICASSP 2024).
+    Explained in chapter ``sot/why``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sotlib import MultiScaleSpectralLoss
+    >>> x = torch.randn(2, 4096)
+    >>> mss = MultiScaleSpectralLoss(linear_weight=1.0, log_weight=0.0)
+    >>> bool(torch.isclose(mss(2 * x, 0 * x), 2 * mss(x, 0 * x)))
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        fft_sizes=(2048, 1024, 512, 256, 128, 64),
+        overlap=0.75,
+        window="hann",
+        padding="end",
+        normalized=True,
+        linear_weight=1.0,
+        log_weight=1.0,
+        floor=1e-5,
+        reduction="sum",
+    ):
+        super().__init__()
+        if len(fft_sizes) == 0:
+            raise ValueError("fft_sizes must name at least one scale; got none.")
+        if not 0 <= overlap < 1:
+            raise ValueError(f"overlap must be at least 0 and below 1; got {overlap!r}.")
+        if min(linear_weight, log_weight) < 0 or linear_weight == log_weight == 0:
+            raise ValueError(
+                "linear_weight and log_weight must not be negative, nor both 0; got "
+                f"{linear_weight!r} and {log_weight!r}."
+            )
+        self.linear_weight, self.log_weight = linear_weight, log_weight
+        self.floor = _check.positive("floor", floor)
+        self.reduction = _check.one_of("reduction", reduction, ("sum", "mean"))
+        self.transforms = nn.ModuleList(
+            STFT(
+                fft_size=size,
+                hop_length=max(1, round(size * (1 - overlap))),
+                window=window,
+                padding=padding,
+                normalized=normalized,
+            )
+            for size in fft_sizes
+        )
+
+    def forward(self, x, y):
+        """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
+        x, y = signal_pair(x, y)
+        with torch.autocast(x.device.type, enabled=False):
+            losses = [self._compare(transform(x), transform(y)) for transform in self.transforms]
+        total = torch.stack(losses)
+        return total.mean() if self.reduction == "mean" else total.sum()
+
+    def _compare(self, x, y):
+        loss = x.new_zeros(())
+        if self.linear_weight:
+            loss = loss + self.linear_weight * (x - y).abs().mean()
+        if self.log_weight:
+            log_x, log_y = x.clamp(min=self.floor).log(), y.clamp(min=self.floor).log()
+            loss = loss + self.log_weight * (log_x - log_y).abs().mean()
+        return loss

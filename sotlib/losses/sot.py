@@ -1,0 +1,288 @@
+"""Spectral optimal transport losses: spectra compared along the frequency axis."""
+
+import torch
+from torch import nn
+
+from sotlib import _check
+from sotlib.cqt import CQT
+from sotlib.losses._signals import same_kind, signal_pair, widen
+from sotlib.ot1d import _order, quantile_functions, wasserstein_1d
+from sotlib.transforms import SCALINGS, STFT, MelSpectrogram
+
+TRANSFORMS = ("stft", "mel", "cqt", "vqt", "identity")
+
+
+class Wasserstein1DLoss(nn.Module):
+    r"""Optimal transport between the spectra of two signals, frame by frame.
+
+    Each frame of each signal becomes a mass on the frequency axis; the loss is the mean over batch
+    and frames of :math:`W_p^p` (`wasserstein_1d`). A drop-in replacement for the class of this name
+    in ``sot-loss``: same arguments, defaults and conventions.
+
+    Parameters
+    ----------
+    transform : {'stft', 'mel', 'cqt', 'vqt', 'identity'}, default 'stft'
+        Spectral view of the signals; 'vqt' is 'cqt'. 'identity' (or None) takes representations
+        `(batch, bins, frames)` instead of signals.
+    normalize : bool, default True
+        Scale each frame to unit mass.
+    balanced : bool, default True
+        With `normalize`: scale each signal by its own mass; False: both by that of x, so that the
+        mass of y need not be 1. Without `normalize`: True scales y to the mass of x.
+    p : float, default 2
+        Order of the transport, at least 1.
+    return_quantiles : bool, default False
+        Return the quantile functions instead of the loss, see `quantile_functions`, each of shape
+        `(batch, frames, …)`.
+    quantile_lowpass : bool, default False
+        The frequency cutoff of the paper: no cost for quantile levels above 1.
+    eps : float, default 1e-8
+        Masses below it are divided by it instead of by themselves, so that silence stays silence;
+        also added to :math:`W_p^p` under the root.
+    dim : {-1, -2}, default -1
+        Transport along frequency (-1) or along time (-2; positions are frame indices).
+    apply_root : bool, default False
+        :math:`W_p` instead of :math:`W_p^p`, per frame.
+    device : str, default 'cpu'
+        Where the buffers are created; ``.to(device)`` moves them as usual.
+    fft_size, hop_length, win_length, window : default 1024, 256, None, 'flattop'
+        As for `STFT`; `window` also shapes the kernels of the CQT, not the mel transform.
+    n_mels : int, default 128
+        As for `MelSpectrogram`.
+    n_bins, bins_per_semitone, gamma, fmin, fmax : default 250, 3, 0, 32.7, None
+        As for `CQT`, with 12 semitones to the octave.
+    bins_per_octave : int, optional
+        Instead of `bins_per_semitone` and overriding it.
+    sample_rate : float, default 22050
+        In Hz.
+    bin_position_scaling : {'normalized', 'normalized_linear', 'absolute'}, default 'normalized'
+        Where the bins lie, see `STFT.positions`.
+    square_magnitude : bool, default False
+        Power instead of magnitude.
+    reduce : bool, default True
+        Mean over batch and frames; False: one value per frame, shape `(batch · frames,)`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        On unknown options; when called, on signals that are not floating point, not finite, of
+        different shapes, or shorter than a frame or a kernel; on representations with negative
+        values; on positions that do not fit them.
+
+    Notes
+    -----
+    Torres, Peeters and Richard, *Unsupervised Harmonic Parameter Estimation Using Differentiable
+    DSP and Spectral Optimal Transport*, ICASSP 2024. Half-precision signals are compared in
+    float32. Silence: two silent frames cost 0; a silent frame against a sounding one costs what
+    moving all its mass to the last bin does, and no gradient reaches a signal that is exactly 0.
+    Explained in chapter ``sot/transport``.
+
+    Examples
+    --------
+    >>> from sotlib import Wasserstein1DLoss, sinusoid
+    >>> x = sinusoid(1000.0, samples=16000, sample_rate=16000)
+    >>> y = sinusoid(1500.0, samples=16000, sample_rate=16000)
+    >>> loss = Wasserstein1DLoss(
+    ...     sample_rate=16000, bin_position_scaling="absolute", square_magnitude=True, p=1)
+    >>> loss(x, y).round()
+    tensor(500.)
+    """
+
+    def __init__(
+        self,
+        transform="stft",
+        normalize=True,
+        balanced=True,
+        p=2,
+        return_quantiles=False,
+        quantile_lowpass=False,
+        eps=1e-8,
+        dim=-1,
+        apply_root=False,
+        device="cpu",
+        *,
+        fft_size=1024,
+        hop_length=256,
+        win_length=None,
+        window="flattop",
+        n_mels=128,
+        n_bins=250,
+        bins_per_semitone=3,
+        bins_per_octave=None,
+        gamma=0,
+        fmin=32.7,
+        fmax=None,
+        sample_rate=22050,
+        bin_position_scaling="normalized",
+        square_magnitude=False,
+        reduce=True,
+    ):
+        super().__init__()
+        name = "identity" if transform is None else transform
+        _check.one_of("transform", name, TRANSFORMS)
+        _check.one_of("bin_position_scaling", bin_position_scaling, SCALINGS)
+        self.scaling = bin_position_scaling
+        self.dim = _check.one_of("dim", dim, (-1, -2))
+        self.p = _order(p)
+        self.eps = _check.positive("eps", eps)
+        self.normalize, self.balanced = normalize, balanced
+        self.cutoff, self.apply_root = quantile_lowpass, apply_root
+        self.square_magnitude, self.reduce = square_magnitude, reduce
+        self.return_quantiles = return_quantiles
+        frames = {"fft_size": fft_size, "hop_length": hop_length, "sample_rate": sample_rate}
+        if name == "stft":
+            self.transform = STFT(**frames, win_length=win_length, window=window)
+        elif name == "mel":
+            self.transform = MelSpectrogram(**frames, n_mels=n_mels)
+        elif name == "identity":
+            self.transform = None
+        else:
+            self.transform = CQT(
+                sample_rate=sample_rate,
+                hop_length=hop_length,
+                fmin=fmin,
+                fmax=fmax,
+                n_bins=n_bins,
+                bins_per_octave=bins_per_octave or 12 * bins_per_semitone,
+                gamma=gamma,
+                window=window,
+            )
+        self.to(device)
+
+    def forward(self, x, y, x_positions=None, y_positions=None):
+        """Compare two batches of signals.
+
+        Parameters
+        ----------
+        x, y : Tensor, shape (samples,), (batch, samples) or (batch, channels, samples)
+            Signals; with ``transform='identity'``, representations (batch, bins, frames), whose
+            numbers of bins may differ.
+        x_positions, y_positions : Tensor, shape (bins,), optional
+            Own positions of the bins; `y_positions` defaults to `x_positions`. Needed with
+            ``transform='identity'`` and ``dim=-1``.
+
+        Returns
+        -------
+        Tensor
+            A scalar, or what `reduce` and `return_quantiles` say.
+        """
+        if self.transform is None:
+            x, y = _representations(x, y)
+        else:
+            x, y = signal_pair(x, y)
+        with torch.autocast(x.device.type, enabled=False):
+            if self.transform is not None:
+                x, y = self.transform(x), self.transform(y)
+            if self.square_magnitude:
+                x, y = x.square(), y.square()
+            if self.dim == -1:
+                x, y = x.transpose(-1, -2), y.transpose(-1, -2)
+            x, y = self._masses(x, y)
+            x_positions, y_positions = self._positions(x, y, x_positions, y_positions)
+            if self.return_quantiles:
+                return quantile_functions(x, y, x_positions, y_positions)
+            cost = wasserstein_1d(x, y, x_positions, y_positions, p=self.p, cutoff=self.cutoff)
+            if self.apply_root and self.p != 1:
+                cost = (cost + self.eps) ** (1 / self.p)
+            return cost.mean() if self.reduce else cost.flatten()
+
+    def _masses(self, x, y):
+        mass_x = x.sum(-1, keepdim=True).clamp(min=self.eps)
+        mass_y = y.sum(-1, keepdim=True).clamp(min=self.eps)
+        if self.normalize:
+            return x / mass_x, y / (mass_y if self.balanced else mass_x)
+        return x, y * (mass_x / mass_y) if self.balanced else y
+
+    def _positions(self, x, y, x_positions, y_positions):
+        if x_positions is None and self.dim == -2:
+            x_positions = torch.arange(x.shape[-1]).to(x)
+        elif x_positions is None and self.transform is not None:
+            x_positions = self.transform.positions(self.scaling)
+        elif x_positions is None:
+            raise ValueError(
+                "x_positions is needed with transform='identity': a tensor of shape (bins,), for "
+                "example torch.linspace(0, 1, bins)."
+            )
+        if y_positions is None:
+            if y.shape[-1] != x.shape[-1]:
+                raise ValueError(
+                    f"y_positions is needed: x has {x.shape[-1]} bins and y has {y.shape[-1]}."
+                )
+            y_positions = x_positions
+        return x_positions.to(x.device), y_positions.to(x.device)
+
+
+class MultiResolutionSOTLoss(nn.Module):
+    """Sum of `Wasserstein1DLoss` over several STFT resolutions.
+
+    Parameters
+    ----------
+    transform : str, default 'stft'
+        As for `Wasserstein1DLoss`.
+    fft_sizes, hop_lengths : sequence of int, default (1024, 2048, 512) and (256, 512, 128)
+        One entry per resolution.
+    win_lengths : sequence of int, optional
+        Default: `fft_sizes`.
+    **kwargs
+        All other arguments of `Wasserstein1DLoss`, for every resolution.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Wasserstein1DLoss`, and if the sequences differ in length.
+
+    Notes
+    -----
+    A drop-in replacement for the class of this name in ``sot-loss``. Explained in chapter
+    ``sot/transport``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sotlib import MultiResolutionSOTLoss
+    >>> loss = MultiResolutionSOTLoss(sample_rate=16000, square_magnitude=True)
+    >>> x, y = torch.randn(4, 16000), torch.randn(4, 16000)
+    >>> bool(loss(x, y) > 0), loss(x, x)
+    (True, tensor(0.))
+    """
+
+    def __init__(
+        self,
+        transform="stft",
+        fft_sizes=(1024, 2048, 512),
+        hop_lengths=(256, 512, 128),
+        win_lengths=None,
+        **kwargs,
+    ):
+        super().__init__()
+        win_lengths = fft_sizes if win_lengths is None else win_lengths
+        if not len(fft_sizes) == len(hop_lengths) == len(win_lengths) > 0:
+            raise ValueError(
+                "fft_sizes, hop_lengths and win_lengths must have the same number of entries, at "
+                f"least one; got {len(fft_sizes)}, {len(hop_lengths)} and {len(win_lengths)}."
+            )
+        self.losses = nn.ModuleList(
+            Wasserstein1DLoss(transform, fft_size=size, hop_length=hop, win_length=length, **kwargs)
+            for size, hop, length in zip(fft_sizes, hop_lengths, win_lengths, strict=True)
+        )
+
+    def forward(self, x, y, **kwargs):
+        """Compare two batches of signals, as `Wasserstein1DLoss.forward`."""
+        return torch.stack([loss(x, y, **kwargs) for loss in self.losses]).sum(0)
+
+
+def _representations(x, y):
+    for name, tensor in (("x", x), ("y", y)):
+        _check.floating(name, tensor)
+        if tensor.ndim != 3:
+            raise ValueError(
+                f"{name} must have shape (batch, bins, frames) with transform='identity'; got "
+                f"{tuple(tensor.shape)}. Add missing dimensions with unsqueeze."
+            )
+        _check.non_negative(name, tensor)
+    if (x.shape[0], x.shape[2]) != (y.shape[0], y.shape[2]):
+        raise ValueError(
+            f"x and y must agree in batch and frames; got shapes {tuple(x.shape)} and "
+            f"{tuple(y.shape)}."
+        )
+    return tuple(widen(t) for t in same_kind(x, y))

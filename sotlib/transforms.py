@@ -1,0 +1,226 @@
+"""Spectral views of a signal, and where their bins lie.
+
+Each transform maps `(..., samples)` to non-negative values `(..., bins, frames)` and knows the
+positions of its bins. Magnitudes have a finite gradient everywhere, 0 where they vanish.
+"""
+
+import librosa
+import scipy.signal
+import torch
+from torch import nn
+
+from sotlib import _check
+
+SCALINGS = ("normalized", "normalized_linear", "absolute")
+PADDINGS = ("reflect", "end", "none")
+
+
+class Transform(nn.Module):
+    """What all transforms share: checked input, and positions under three scalings.
+
+    Subclasses provide `frequencies` (Hz, a buffer) and `shortest`, the least number of samples.
+    """
+
+    def __init__(self, sample_rate):
+        super().__init__()
+        self.sample_rate = _check.positive("sample_rate", sample_rate)
+
+    def positions(self, scaling="normalized"):
+        """Where the bins lie.
+
+        Parameters
+        ----------
+        scaling : {'normalized', 'normalized_linear', 'absolute'}
+            True spacing mapped to [0, 1]; bin index mapped to [0, 1]; or Hz.
+
+        Returns
+        -------
+        Tensor, shape (bins,)
+            Increasing positions.
+
+        Raises
+        ------
+        ValueError
+            If `scaling` is unknown.
+        """
+        _check.one_of("scaling", scaling, SCALINGS)
+        frequencies = self.frequencies
+        if scaling == "absolute":
+            return frequencies
+        if scaling == "normalized_linear" or len(frequencies) == 1:
+            return torch.linspace(0, 1, len(frequencies)).to(frequencies)
+        span = frequencies[-1] - frequencies[0]
+        return (frequencies - frequencies[0]) / span
+
+    def _check_input(self, x):
+        _check.floating("x", x)
+        if x.shape[-1] < self.shortest:
+            raise ValueError(
+                f"x is too short for {type(self).__name__}: it has {x.shape[-1]} samples and needs "
+                f"at least {self.shortest}. Use a longer signal, zero-pad it, or {self.cure}."
+            )
+
+
+class STFT(Transform):
+    """Magnitude of the short-time Fourier transform.
+
+    Parameters
+    ----------
+    fft_size : int, default 1024
+        Length of a frame in samples.
+    hop_length : int, default 256
+        Samples between frames.
+    win_length : int, optional
+        Length of the window, centred in the frame. Default: `fft_size`.
+    window : str, float or tuple, default 'flattop'
+        A periodic window as named by `scipy.signal.get_window`.
+    sample_rate : float, default 22050
+        In Hz; only positions depend on it.
+    padding : {'reflect', 'end', 'none'}, default 'reflect'
+        'reflect': frames centred on their hop, the signal reflected at both ends. 'end': frames
+        start at their hop, zeros after the end so that ``ceil(samples / hop_length)`` frames
+        exist, the convention of DDSP. 'none': only frames within the signal.
+    normalized : bool, default False
+        Divide by the square root of `fft_size`.
+    power : float, default 1
+        Exponent of the magnitude: 1 or 2.
+
+    Raises
+    ------
+    ValueError
+        On unknown options, and when a signal is too short for the first frame.
+
+    Notes
+    -----
+    Explained in chapter ``sot/why``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sotlib import STFT, sinusoid
+    >>> stft = STFT(fft_size=512, hop_length=128, window="hann", sample_rate=16000)
+    >>> spectrum = stft(sinusoid(1000.0, samples=4096, sample_rate=16000))
+    >>> spectrum.shape
+    torch.Size([257, 33])
+    >>> stft.positions("absolute")[spectrum[:, 16].argmax()]
+    tensor(1000.)
+    """
+
+    cure = "take a smaller fft_size"
+
+    def __init__(
+        self,
+        *,
+        fft_size=1024,
+        hop_length=256,
+        win_length=None,
+        window="flattop",
+        sample_rate=22050,
+        padding="reflect",
+        normalized=False,
+        power=1,
+    ):
+        super().__init__(sample_rate)
+        self.fft_size = _check.positive_int("fft_size", fft_size)
+        self.hop_length = _check.positive_int("hop_length", hop_length)
+        self.win_length = _check.positive_int("win_length", win_length or fft_size)
+        if self.win_length > fft_size:
+            raise ValueError(f"win_length must not exceed fft_size={fft_size}; got {win_length}.")
+        self.padding = _check.one_of("padding", padding, PADDINGS)
+        self.normalized = normalized
+        self.power = _check.one_of("power", power, (1, 2))
+        self.register_buffer("window", scipy_window(window, self.win_length), persistent=False)
+        frequencies = torch.fft.rfftfreq(fft_size, 1 / sample_rate, dtype=torch.float64)
+        self.register_buffer("frequencies", frequencies.float(), persistent=False)
+        self.shortest = {"reflect": fft_size // 2 + 1, "end": 1, "none": fft_size}[padding]
+
+    def forward(self, x):
+        """Magnitude (or power) `(..., fft_size // 2 + 1, frames)` of signals `(..., samples)`."""
+        self._check_input(x)
+        if self.padding == "end":
+            frames = -(-x.shape[-1] // self.hop_length)
+            missing = (frames - 1) * self.hop_length + self.fft_size - x.shape[-1]
+            x = nn.functional.pad(x, (0, max(missing, 0)))
+        spectrum = torch.stft(
+            x.reshape(-1, x.shape[-1]),
+            self.fft_size,
+            self.hop_length,
+            self.win_length,
+            self.window.to(x.dtype),
+            center=self.padding == "reflect",
+            normalized=self.normalized,
+            return_complex=True,
+        )
+        if self.power == 2:
+            spectrum = spectrum.real.square() + spectrum.imag.square()
+        else:
+            spectrum = spectrum.abs()  # its gradient at 0 is 0
+        return spectrum.reshape(*x.shape[:-1], *spectrum.shape[-2:])
+
+
+class MelSpectrogram(Transform):
+    """Power mel spectrogram: HTK scale, triangular filters of height 1, periodic Hann window.
+
+    Parameters
+    ----------
+    fft_size, hop_length, sample_rate
+        As for `STFT`, whose frames are centred here.
+    n_mels : int, default 128
+        Number of bands between 0 Hz and half the sample rate.
+
+    Raises
+    ------
+    ValueError
+        On unknown options, and when a signal is too short for the first frame.
+
+    Notes
+    -----
+    The conventions of ``sot-loss``. Its only position scaling there, 'normalized', is
+    ``index / (n_mels - 1)`` and is so here; 'absolute' gives the centre frequencies in Hz.
+    Explained in chapter ``sot/transport``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sotlib import MelSpectrogram
+    >>> MelSpectrogram(n_mels=40)(torch.randn(2, 22050)).shape
+    torch.Size([2, 40, 87])
+    """
+
+    cure = "take a smaller fft_size"
+
+    def __init__(self, *, fft_size=1024, hop_length=256, n_mels=128, sample_rate=22050):
+        super().__init__(sample_rate)
+        _check.positive_int("n_mels", n_mels)
+        self.stft = STFT(
+            fft_size=fft_size, hop_length=hop_length, window="hann",
+            sample_rate=sample_rate, power=2,
+        )  # fmt: skip
+        self.shortest = self.stft.shortest
+        settings = {"sr": sample_rate, "n_fft": fft_size, "n_mels": n_mels}
+        filters = librosa.filters.mel(**settings, htk=True, norm=None, dtype="float64")
+        centres = librosa.mel_frequencies(n_mels + 2, fmax=sample_rate / 2, htk=True)[1:-1]
+        self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
+        self.register_buffer("frequencies", torch.from_numpy(centres).float(), persistent=False)
+
+    def positions(self, scaling="normalized"):
+        """Where the bands lie, shape `(n_mels,)`; see `Transform.positions` and the notes above."""
+        linear = "normalized_linear" if scaling == "normalized" else scaling
+        return super().positions(linear)
+
+    def forward(self, x):
+        """Band powers `(..., n_mels, frames)` of signals `(..., samples)`."""
+        self._check_input(x)
+        return self.filters.to(x.dtype) @ self.stft(x)
+
+
+def scipy_window(name, length):
+    """A periodic window of SciPy as a float tensor."""
+    try:
+        window = scipy.signal.get_window(name, length, fftbins=True)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"window must be a name known to scipy.signal.get_window, such as 'flattop', 'hann' or "
+            f"'boxcar'; got {name!r} ({error})."
+        ) from None
+    return torch.from_numpy(window).float()
