@@ -106,8 +106,10 @@ def sinkhorn_grid(
     `unbalanced`, a and b are divided by, and the value multiplied by, the geometric mean of their
     sums. Two sounds scaled alike thus scale the value alike. The gradient of the value is that of
     its dual at the potentials found (envelope theorem): no update is unrolled, and its error is of
-    the order of `marginal_error`. There is no second derivative. Explained in chapter
-    ``tfot/ground-cost``.
+    the order of `marginal_error`. There is no second derivative. Where ε is well below the squared
+    distance between neighbouring bins, bins hardly share mass: as in exact transport, many
+    potentials are then optimal, the gradient is one of many subgradients, and updates are slow.
+    Explained in chapter ``tfot/ground-cost``.
 
     Examples
     --------
@@ -157,16 +159,21 @@ def plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale):
 
 def checked_settings(epsilon, max_iter, tol, epsilon_scaling, over_relaxation, unbalanced):
     """Return the solver's `Settings`, or raise."""
-    _check.positive("epsilon", epsilon)
+    _finite_above_zero("epsilon", epsilon)
     _check.positive_int("max_iter", max_iter)
     if isinstance(tol, bool) or not isinstance(tol, (int, float)) or not 0 <= tol < math.inf:
         raise ValueError(f"tol must be a number of at least 0; got {tol!r}.")
     if unbalanced is not None:
-        _check.positive("unbalanced", unbalanced)
+        _finite_above_zero("unbalanced", unbalanced)
     return Settings(
         float(epsilon), max_iter, float(tol), bool(epsilon_scaling), bool(over_relaxation),
         unbalanced,
     )  # fmt: skip
+
+
+def _finite_above_zero(name, value):
+    if math.isinf(_check.positive(name, value)):
+        raise ValueError(f"{name} must be finite; got {value!r}.")
 
 
 def unit_masses(a, b, *, balanced):
