@@ -82,7 +82,10 @@ def same_updates(epsilon=1e-2, updates=500):
 
 
 def growth(epsilon=1e-2, updates=20):
-    """Seconds per update against the number of bins; None where a peer was left out."""
+    """Seconds per update against the number of bins; None where a peer was left out.
+
+    Of geomloss, which lowers ε by itself, seconds per solve.
+    """
     try:
         import geomloss
     except ImportError:
@@ -110,7 +113,7 @@ def growth(epsilon=1e-2, updates=20):
                     blur=blur, scaling=0.9, debias=False, backend="tensorized"
                 )
                 mass = a.flatten(), b.flatten()
-                row["geomloss_whole_solve"] = median_time(
+                row["geomloss"] = median_time(
                     lambda: loss(mass[0], points, mass[1], points),  # noqa: B023
                     1,
                 )

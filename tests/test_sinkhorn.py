@@ -135,6 +135,7 @@ def test_equals_pot_update_by_update(problem, epsilon, updates):
     assert ours.transport_cost.item() == pytest.approx(float(theirs), rel=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")
 @counted
 @pytest.mark.parametrize("updates", [1, 2, 7, 60])
 @pytest.mark.parametrize("epsilon", [1e-1, 1e-3, 1e-4])
