@@ -1,11 +1,14 @@
 """Losses on audio signals, as modules called with two batches of signals."""
 
+from sotlib.losses.grid import SinkhornSpectrogramLoss, SlicedSpectrogramLoss
 from sotlib.losses.pointwise import MultiScaleSpectralLoss, SpectralLoss
 from sotlib.losses.sot import MultiResolutionSOTLoss, Wasserstein1DLoss
 
 __all__ = [
     "MultiResolutionSOTLoss",
     "MultiScaleSpectralLoss",
+    "SinkhornSpectrogramLoss",
+    "SlicedSpectrogramLoss",
     "SpectralLoss",
     "Wasserstein1DLoss",
 ]
