@@ -159,6 +159,7 @@ def cell_parameters(ids: torch.Tensor, *, seed: int = 0) -> torch.Tensor:
     _check.count("seed", seed, least=0)
     if ids.is_floating_point() or bool(((ids < 0) | (ids >= SIZE)).any()):
         raise ValueError(f"ids must be whole numbers from 0 to {SIZE - 1}; got {ids}.")
+    ids = ids.cpu()
     # 1 - u lies in (0, 1]: alpha, whose first cell starts at 0, must not be 0.
     draws = 1 - np.random.default_rng([seed, 0]).random((SIZE, 5))[ids.numpy()]
     digits, axes = cell_digits(ids).numpy(), np.arange(5)
@@ -175,7 +176,7 @@ def cell_of(theta: torch.Tensor, *, log10: bool = False) -> torch.Tensor:
         Where a parameter lies outside of the grid.
     """
     _check.floating("theta", theta)
-    columns = theta.detach().double().unbind(-1)
+    columns = theta.detach().cpu().double().unbind(-1)
     ids = torch.zeros_like(columns[0], dtype=torch.int64)
     for axis, (column, in_log) in enumerate(zip(columns, LOG10, strict=True)):
         value = 10**column if log10 and in_log else column
