@@ -1,5 +1,7 @@
 """Checks of what a caller passes in: each error names the argument, what came and the cure."""
 
+import math
+
 import torch
 
 
@@ -11,17 +13,22 @@ def one_of(name, value, known):
     return value
 
 
+def is_number(value):
+    """Whether `value` is a Python number; booleans are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def positive(name, value):
-    """Return `value` if it is a number above zero."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise ValueError(f"{name} must be a number above 0; got {value!r}.")
+    """Return `value` if it is a finite number above zero."""
+    if not is_number(value) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
     return value
 
 
-def positive_int(name, value):
-    """Return `value` if it is an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1; got {value!r}.")
+def count(name, value, *, least=1):
+    """Return `value` if it is an integer of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}.")
     return value
 
 
@@ -42,13 +49,24 @@ def floating(name, tensor):
 
 def finite(name, tensor):
     """Return `tensor` if it holds neither NaN nor infinity."""
-    if not torch.isfinite(tensor).all():
-        bad = int((~torch.isfinite(tensor)).sum())
+    bad = ~torch.isfinite(tensor.detach())
+    if holds_anywhere(bad):
         raise ValueError(
-            f"{name} must be finite; {bad} of its {tensor.numel()} values are NaN or infinite. "
-            "Look for a division by zero or a diverged model before this call."
+            f"{name} must be finite; {int(bad.sum())} of its {tensor.numel()} values are NaN or "
+            f"infinite, the first at index {tuple(bad.nonzero()[0].tolist())}. Look for a division "
+            "by zero or a diverged model before this call."
         )
     return tensor
+
+
+def holds_anywhere(condition):
+    """Whether a boolean tensor is True anywhere; False where vmap forbids looking at values."""
+    try:
+        return bool(condition.any())
+    except RuntimeError as error:
+        if "vmap" in str(error):
+            return False
+        raise
 
 
 def non_negative(name, tensor):

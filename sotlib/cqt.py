@@ -76,11 +76,11 @@ class CQT(Transform):
         padding="reflect",
     ):
         super().__init__(sample_rate)
-        self.hop_length = _check.positive_int("hop_length", hop_length)
+        self.hop_length = _check.count("hop_length", hop_length)
         self.padding = _check.one_of("padding", padding, ("reflect", "constant"))
         _check.positive("fmin", fmin)
-        _check.positive_int("n_bins", n_bins)
-        _check.positive_int("bins_per_octave", bins_per_octave)
+        _check.count("n_bins", n_bins)
+        _check.count("bins_per_octave", bins_per_octave)
         if not gamma >= 0:
             raise ValueError(f"gamma, a bandwidth in Hz, must be at least 0; got {gamma!r}.")
         if fmax is not None:

@@ -160,7 +160,7 @@ def plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale):
 def checked_settings(epsilon, max_iter, tol, epsilon_scaling, over_relaxation, unbalanced):
     """Return the solver's `Settings`, or raise."""
     _finite_above_zero("epsilon", epsilon)
-    _check.positive_int("max_iter", max_iter)
+    _check.count("max_iter", max_iter)
     if isinstance(tol, bool) or not isinstance(tol, (int, float)) or not 0 <= tol < math.inf:
         raise ValueError(f"tol must be a number of at least 0; got {tol!r}.")
     if unbalanced is not None:

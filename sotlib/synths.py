@@ -50,7 +50,7 @@ def sinusoid(
         torch.as_tensor(v, dtype=torch.float64, device=device)
         for v in (frequency, amplitude, phase)
     )
-    _check.positive_int("samples", samples)
+    _check.count("samples", samples)
     _check.positive("sample_rate", sample_rate)
     _check_frequency("frequency", frequency, sample_rate)
     time = torch.arange(samples, dtype=torch.float64, device=frequency.device) / sample_rate

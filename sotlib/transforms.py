@@ -121,9 +121,9 @@ class STFT(Transform):
         power=1,
     ):
         super().__init__(sample_rate)
-        self.fft_size = _check.positive_int("fft_size", fft_size)
-        self.hop_length = _check.positive_int("hop_length", hop_length)
-        self.win_length = _check.positive_int("win_length", win_length or fft_size)
+        self.fft_size = _check.count("fft_size", fft_size)
+        self.hop_length = _check.count("hop_length", hop_length)
+        self.win_length = _check.count("win_length", win_length or fft_size)
         if self.win_length > fft_size:
             raise ValueError(f"win_length must not exceed fft_size={fft_size}; got {win_length}.")
         self.padding = _check.one_of("padding", padding, PADDINGS)
@@ -191,7 +191,7 @@ class MelSpectrogram(Transform):
 
     def __init__(self, *, fft_size=1024, hop_length=256, n_mels=128, sample_rate=22050):
         super().__init__(sample_rate)
-        _check.positive_int("n_mels", n_mels)
+        _check.count("n_mels", n_mels)
         self.stft = STFT(
             fft_size=fft_size, hop_length=hop_length, window="hann",
             sample_rate=sample_rate, power=2,

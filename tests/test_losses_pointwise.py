@@ -105,7 +105,7 @@ class TestProperties:
             "must not be negative, nor both 0",
         ),
         (lambda: MultiScaleSpectralLoss(p=3), "p must be one of 1, 2; got 3"),
-        (lambda: MultiScaleSpectralLoss(floor=0.0), "floor must be a number above 0"),
+        (lambda: MultiScaleSpectralLoss(floor=0.0), "floor must be a finite number above 0"),
         (lambda: MultiScaleSpectralLoss(reduction="max"), "reduction must be one of 'sum', 'mean'"),
     ],
 )

@@ -302,7 +302,7 @@ IDENTITY = Wasserstein1DLoss("identity")
         (lambda: Wasserstein1DLoss("fft"), ValueError, "transform must be one of 'stft', 'mel'"),
         (lambda: Wasserstein1DLoss(p=0.5), ValueError, "p, the order of the cost"),
         (lambda: Wasserstein1DLoss(dim=0), ValueError, "dim must be one of -1, -2; got 0"),
-        (lambda: Wasserstein1DLoss(eps=0), ValueError, "eps must be a number above 0"),
+        (lambda: Wasserstein1DLoss(eps=0), ValueError, "eps must be a finite number above 0"),
         (lambda: Wasserstein1DLoss(n_fft=512), TypeError, "unexpected keyword argument 'n_fft'"),
         (
             lambda: Wasserstein1DLoss(bin_position_scaling="hz"),

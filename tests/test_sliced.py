@@ -178,7 +178,7 @@ GOOD = torch.full((3, 4), 1 / 12)
         ({"b": torch.full((3, 5), 1 / 15)}, ValueError, "the same grid"),
         ({"b": 3 * GOOD}, ValueError, "3 times the other; normalise both.*unbalanced"),
         ({"freqs": [0.0, 0.0, 1.0]}, ValueError, "freqs must increase strictly"),
-        ({"time_scale": -1.0}, ValueError, "time_scale must be a number above 0"),
+        ({"time_scale": -1.0}, ValueError, "time_scale must be a finite number above 0"),
         ({"n_projections": 0}, ValueError, "n_projections must be an integer"),
         ({"generator": 3}, TypeError, "generator must be a torch.Generator"),
         ({"p": 0.5}, ValueError, "p, the order of the cost"),

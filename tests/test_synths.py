@@ -73,7 +73,10 @@ def test_dtype(dtype):
         (lambda: sinusoid(-1.0, **RATE), "frequency must lie between 0 and half"),
         (lambda: sinusoid(math.nan, **RATE), "frequency must lie between 0 and half"),
         (lambda: sinusoid(1.0, samples=0, sample_rate=1), "samples must be an integer"),
-        (lambda: sinusoid(1.0, samples=9, sample_rate=-1), "sample_rate must be a number above 0"),
+        (
+            lambda: sinusoid(1.0, samples=9, sample_rate=-1),
+            "sample_rate must be a finite number above 0",
+        ),
         (lambda: harmonic_signal(5000.0, [1.0], **RATE), "f0 must lie between"),
         (lambda: harmonic_signal(1.0, [], **RATE), "amplitudes must list at least one harmonic"),
     ],

@@ -130,7 +130,7 @@ class SinkhornSpectrogramLoss(_SpectrogramTransport):
         self.unbalanced = unbalanced
         self.options = {
             "epsilon": _check.positive("epsilon", epsilon),
-            "max_iter": _check.positive_int("max_iter", max_iter),
+            "max_iter": _check.count("max_iter", max_iter),
             "tol": tol,
         }
         if unbalanced is not None:
@@ -203,7 +203,7 @@ class SlicedSpectrogramLoss(_SpectrogramTransport):
             transform, square_magnitude=square_magnitude, time_scale=time_scale, unit=unit
         )
         self.options = {
-            "n_projections": _check.positive_int("n_projections", n_projections),
+            "n_projections": _check.count("n_projections", n_projections),
             "half_circle": half_circle,
             "generator": generator,
             "p": p,
