@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from sotlib import _check
+from sotlib._spectrum import Power, RealFFT
 
 SCALINGS = ("normalized", "normalized_linear", "absolute")
 PADDINGS = ("reflect", "end", "none")
@@ -127,9 +128,13 @@ class STFT(Transform):
         if self.win_length > fft_size:
             raise ValueError(f"win_length must not exceed fft_size={fft_size}; got {win_length}.")
         self.padding = _check.one_of("padding", padding, PADDINGS)
-        self.normalized = normalized
         self.power = _check.one_of("power", power, (1, 2))
-        self.register_buffer("window", scipy_window(window, self.win_length), persistent=False)
+        frame = torch.zeros(fft_size)
+        start = (fft_size - self.win_length) // 2
+        frame[start : start + self.win_length] = scipy_window(window, self.win_length)
+        if normalized:
+            frame = frame / fft_size**0.5
+        self.register_buffer("frame", frame, persistent=False)
         frequencies = torch.fft.rfftfreq(fft_size, 1 / sample_rate, dtype=torch.float64)
         self.register_buffer("frequencies", frequencies.float(), persistent=False)
         self.shortest = {"reflect": fft_size // 2 + 1, "end": 1, "none": fft_size}[padding]
@@ -137,25 +142,18 @@ class STFT(Transform):
     def forward(self, x):
         """Magnitude (or power) `(..., fft_size // 2 + 1, frames)` of signals `(..., samples)`."""
         self._check_input(x)
-        if self.padding == "end":
-            frames = -(-x.shape[-1] // self.hop_length)
-            missing = (frames - 1) * self.hop_length + self.fft_size - x.shape[-1]
-            x = nn.functional.pad(x, (0, max(missing, 0)))
-        spectrum = torch.stft(
-            x.reshape(-1, x.shape[-1]),
-            self.fft_size,
-            self.hop_length,
-            self.win_length,
-            self.window.to(x.dtype),
-            center=self.padding == "reflect",
-            normalized=self.normalized,
-            return_complex=True,
-        )
-        if self.power == 2:
-            spectrum = spectrum.real.square() + spectrum.imag.square()
-        else:
-            spectrum = spectrum.abs()  # its gradient at 0 is 0
-        return spectrum.reshape(*x.shape[:-1], *spectrum.shape[-2:])
+        leading = x.shape[:-1]
+        samples, half = x.shape[-1], self.fft_size // 2
+        x = x.reshape(-1, 1, samples)
+        if self.padding == "reflect":
+            x = nn.functional.pad(x, (half, half), mode="reflect")
+        elif self.padding == "end":
+            last = (-(-samples // self.hop_length) - 1) * self.hop_length
+            x = nn.functional.pad(x, (0, max(last + self.fft_size - samples, 0)))
+        frames = x.unfold(-1, self.fft_size, self.hop_length) * self.frame.to(x.dtype)
+        spectrum = RealFFT.apply(frames)
+        spectrum = Power.apply(spectrum) if self.power == 2 else spectrum.abs()  # abs'(0) is 0
+        return spectrum.reshape(*leading, *spectrum.shape[-2:]).transpose(-1, -2)
 
 
 class MelSpectrogram(Transform):

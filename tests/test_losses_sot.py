@@ -37,7 +37,7 @@ class Straightforward(torch.nn.Module):
 
     def spectra(self, x):
         spectrum = self.loss.transform(x)
-        spectrum = spectrum**2 if self.loss.square_magnitude else spectrum
+        spectrum = spectrum**2 if self.loss.square else spectrum
         return spectrum.transpose(1, 2) if self.loss.dim == -1 else spectrum
 
     def forward(self, x, y):
@@ -247,8 +247,8 @@ def test_descent_on_the_loss_finds_the_frequency():
     """What the loss is for: a gradient that points along the frequency axis."""
     target = sinusoid(2500.0, samples=2048, sample_rate=16000)
     frequency = torch.tensor(1500.0, requires_grad=True)
-    loss = Wasserstein1DLoss(sample_rate=16000, bin_position_scaling="absolute",
-                             square_magnitude=True, p=1)  # fmt: skip
+    whole_frames = STFT(window="hann", padding="none", power=2, sample_rate=16000)
+    loss = Wasserstein1DLoss(whole_frames, bin_position_scaling="absolute", p=1)
     adam = torch.optim.Adam([frequency], lr=20.0)
     for _ in range(100):
         adam.zero_grad()

@@ -134,6 +134,21 @@ class TestGradients:
         assert spectrum.abs().max() == 0
         assert x.grad.abs().max() == 0
 
+    @pytest.mark.parametrize("power", [1, 2])
+    @pytest.mark.parametrize("size", [64, 63])
+    def test_stft_in_reverse_forward_and_second_order(self, power, size, generator):
+        stft = STFT(fft_size=size, hop_length=20, window="hann", power=power).double()
+        x = torch.randn(150, dtype=torch.float64, generator=generator).requires_grad_()
+        assert torch.autograd.gradcheck(stft, x, check_forward_ad=True)
+        assert torch.autograd.gradgradcheck(lambda x: stft(x).sum(), x)
+
+    @pytest.mark.parametrize("power", [1, 2])
+    def test_stft_under_vmap_of_forward_mode(self, power, generator):
+        stft = STFT(fft_size=64, hop_length=20, window="hann", power=power).double()
+        x = torch.randn(150, dtype=torch.float64, generator=generator)
+        direct = torch.autograd.functional.jacobian(stft, x)
+        torch.testing.assert_close(torch.func.jacfwd(stft)(x), direct)
+
 
 class TestShapes:
     @each

@@ -126,7 +126,8 @@ class Wasserstein1DLoss(nn.Module):
         self.eps = _check.positive("eps", eps)
         self.normalize, self.balanced = normalize, balanced
         self.cutoff, self.apply_root = quantile_lowpass, apply_root
-        self.square_magnitude, self.reduce = square_magnitude, reduce
+        self.square = square_magnitude and transform != "stft"  # the STFT squares by itself
+        self.reduce = reduce
         self.return_quantiles = return_quantiles
         frames = {"fft_size": fft_size, "hop_length": hop_length, "sample_rate": sample_rate}
         if isinstance(transform, Transform):
@@ -134,7 +135,8 @@ class Wasserstein1DLoss(nn.Module):
         elif transform in (None, "identity"):
             self.transform = None
         elif transform == "stft":
-            self.transform = STFT(**frames, win_length=win_length, window=window)
+            power = 2 if square_magnitude else 1
+            self.transform = STFT(**frames, win_length=win_length, window=window, power=power)
         elif transform == "mel":
             self.transform = MelSpectrogram(**frames, n_mels=n_mels)
         elif _check.one_of("transform", transform, TRANSFORMS):
@@ -174,7 +176,7 @@ class Wasserstein1DLoss(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             if self.transform is not None:
                 x, y = self.transform(x), self.transform(y)
-            if self.square_magnitude:
+            if self.square:
                 x, y = x.square(), y.square()
             if self.dim == -1:
                 x, y = x.transpose(-1, -2), y.transpose(-1, -2)
