@@ -47,8 +47,8 @@ def filterbank(J: int, Q: int) -> list[Wavelet]:
 
     Examples
     --------
-    >>> [round(wavelet.xi, 4) for wavelet in filterbank(3, 1)]
-    [0.35, 0.175, 0.0875, 0.0438]
+    >>> [round(wavelet.xi, 4) for wavelet in filterbank(2, 1)]
+    [0.35, 0.175, 0.0875]
     """
     step = 2 ** (1 / Q)
     xi = max(1 / (1 + 2 ** (3 / Q)), 0.35)
