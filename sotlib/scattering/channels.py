@@ -6,28 +6,13 @@ time, equal to the padded Fourier transforms and as fast, and linear algebra is 
 device and every mode of differentiation does well.
 """
 
-import itertools
 import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from .bands import NEGLIGIBLE
-from .filters import BANDWIDTH_AT_UNIT_SCALE, Wavelet, filterbank, gaussian, morlet
-
-# Most moduli, by far the largest array of a transform, to hold at a time. On a CPU they should
-# stay in the cache from the convolution to the average; a GPU wants few and large kernels.
-CHUNK_ON_CPU, CHUNK_ON_GPU = 2**19, 2**26
-
-
-def frequential_bank(J_fr: int, Q_fr: int) -> list[Wavelet]:
-    """Low-pass of width 2**J_fr, the wavelets of spin +1, the same with spin -1."""
-    lowpass = Wavelet(0.0, BANDWIDTH_AT_UNIT_SCALE / 2**J_fr, J_fr)
-    up = filterbank(J_fr, Q_fr)
-    down = [wavelet._replace(xi=-wavelet.xi) for wavelet in up]
-    return [lowpass, *up, *down]
+from .filters import Wavelet, gaussian, morlet
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,43 +88,3 @@ def _block_diagonal(averages, blocks) -> np.ndarray:
         result[row : row + a.shape[0], column : column + a.shape[1]] = a
         row, column = row + a.shape[0], column + a.shape[1]
     return result
-
-
-def modulus_over_channels(
-    signals: Tensor, convolve: Tensor, average: Tensor | None, weights: Tensor | None
-) -> Tensor:
-    """Convolve over channels, take the modulus, average over channels and, if asked, over time.
-
-    Parameters
-    ----------
-    signals : Tensor, shape (batch, channels, time)
-        Real or complex.
-    convolve : Tensor, shape (rows, channels), complex
-    average : Tensor, shape (paths, rows), or None
-    weights : Tensor, shape (time,), or None
-        With weights the result is their sum over time, shape ``(batch, paths, 1)``, and without
-        it is ``(batch, paths, time)``.
-    """
-    signals = signals.to(convolve.dtype)
-    chunk = CHUNK_ON_GPU if signals.is_cuda else CHUNK_ON_CPU
-    columns = max(1, chunk // len(convolve))
-    batches = signals.split(max(1, columns // signals.shape[-1]))
-    parts = [_one_batch(batch, convolve, average, weights, columns) for batch in batches]
-    return torch.cat(parts)
-
-
-def _one_batch(signals, convolve, average, weights, columns):
-    pieces = math.ceil(signals.shape[-1] / columns)
-    spans = [slice(*span) for span in _equal_spans(signals.shape[-1], pieces)]
-    moduli = ((convolve @ signals[..., span]).abs() for span in spans)
-    if weights is None:
-        averaged = (u if average is None else average @ u for u in moduli)
-        return torch.cat(list(averaged), dim=-1)
-    sums = (u @ weights[span] for u, span in zip(moduli, spans, strict=True))
-    mean = torch.stack(list(sums)).sum(0).unsqueeze(-1)
-    return mean if average is None else average @ mean
-
-
-def _equal_spans(length: int, pieces: int) -> list[tuple[int, int]]:
-    edges = [length * piece // pieces for piece in range(pieces + 1)]
-    return list(itertools.pairwise(edges))

@@ -119,3 +119,11 @@ def padded_channels(J: int, Q: int, J_fr: int, width: float) -> int:
     """Length of the padded frequency axis, a multiple of 2**J_fr, for frequential width F."""
     wanted = (J + 1) * Q + 8 * min(width, 2**J_fr)
     return int(wanted // 2**J_fr) * 2**J_fr
+
+
+def frequential_bank(J_fr: int, Q_fr: int) -> list[Wavelet]:
+    """Low-pass of width 2**J_fr, the wavelets of spin +1, the same with spin -1."""
+    low_pass = Wavelet(0.0, BANDWIDTH_AT_UNIT_SCALE / 2**J_fr, J_fr)
+    up = filterbank(J_fr, Q_fr)
+    down = [wavelet._replace(xi=-wavelet.xi) for wavelet in up]
+    return [low_pass, *up, *down]

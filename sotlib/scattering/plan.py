@@ -10,6 +10,7 @@ from .averaging import frames_inside, mean_over_support
 from .bands import Band, band
 from .channels import channel_operator, frequential_impulses
 from .filters import Wavelet, gaussian, morlet
+from .modulus import as_planes
 from .paths import path_table
 from .setting import Setting
 from .tables import TableModule
@@ -57,6 +58,7 @@ class ScatteringPlan(TableModule):
 
     def _add_time_average(self) -> None:
         s = self.setting
+        self.frames = 1
         if self._is_global:
             for log2_stride in {*self._rates, *(self._rate(s.psi2[n2]) for n2 in self._slow)}:
                 mean = mean_over_support(s.padded, s.left, s.samples, log2_stride)
@@ -67,7 +69,8 @@ class ScatteringPlan(TableModule):
         response = gaussian(s.padded, s.T)[: s.padded // 2 + 1]
         response[-1] /= 2  # the bin at the Nyquist frequency stands for both its sides
         self._add("low_pass", np.pad(response, (0, length))[: length + 1])
-        self._frames = frames_inside(s.padded, s.left, s.samples, self._log2_T)
+        self._inside = frames_inside(s.padded, s.left, s.samples, self._log2_T)
+        self.frames = self._inside.stop - self._inside.start
 
     def _add_channel_operators(self):
         s = self.setting
@@ -79,7 +82,7 @@ class ScatteringPlan(TableModule):
             channels = len(s.psi1) if first else s.channels(n2)
             filters = upward if first else range(len(s.psi_fr))
             operator = channel_operator(channels, s.psi_fr, impulses, s.F, filters)
-            self._add(f"convolve{n2}", operator.convolve)
+            self._add(f"convolve{n2}", as_planes(operator.convolve))
             if operator.average is not None:
                 self._add(f"average{n2}", operator.average)
             keys.append(np.stack([operator.n1, np.full_like(operator.n1, n2), operator.n_fr], 1))

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .._check import one_of
-from .channels import frequential_bank
-from .filters import Wavelet, filterbank, padded_channels, time_padding
+from .filters import Wavelet, filterbank, frequential_bank, padded_channels, time_padding
 
 
 @dataclass(frozen=True)

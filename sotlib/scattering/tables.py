@@ -6,10 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-_PRECISIONS = {
-    torch.float32: (np.float32, np.complex64),
-    torch.float64: (np.float64, np.complex128),
-}
+_PRECISIONS = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 class TableModule(nn.Module):
@@ -21,9 +18,9 @@ class TableModule(nn.Module):
     """
 
     def _add(self, name: str, array: np.ndarray) -> None:
-        for dtype, (real, complex_) in _PRECISIONS.items():
-            rounded = array.astype(complex_ if np.iscomplexobj(array) else real)
-            self.register_buffer(f"{name}_{_suffix(dtype)}", torch.from_numpy(rounded), False)
+        for dtype, precision in _PRECISIONS.items():
+            rounded = torch.from_numpy(np.ascontiguousarray(array, dtype=precision))
+            self.register_buffer(f"{name}_{_suffix(dtype)}", rounded, persistent=False)
 
     def _table(self, dtype: torch.dtype) -> Callable[[str], Tensor | None]:
         """Find a table by name, or None, in the precision of ``dtype``."""

@@ -8,9 +8,12 @@ from torch.nn.functional import pad
 
 from .._check import finite, floating
 from .bands import analyse, filter_band, low_pass
-from .channels import modulus_over_channels
+from .modulus import averaged_modulus
 from .plan import FIRST_ORDER, ScatteringPlan
 from .setting import checked_setting
+
+# How many samples, padded, to scatter at a time. Scalograms are dozens of times larger.
+AT_ONCE_ON_CPU, AT_ONCE_ON_GPU = 2**18, 2**24
 
 
 class TimeFrequencyScattering(ScatteringPlan):
@@ -54,6 +57,8 @@ class TimeFrequencyScattering(ScatteringPlan):
     ----------
     paths : PathTable
         What each path of the output is, sorted by (order, n1, n2, n_fr).
+    frames : int
+        Number of frames of the output.
     setting : Setting
         The arguments, the filters' frequencies and bandwidths, and the paddings.
 
@@ -123,8 +128,15 @@ class TimeFrequencyScattering(ScatteringPlan):
             Coefficients. Order 0 is signed, the others are moduli.
         """
         self._check(x)
-        table = self._table(x.dtype)
-        signals = x.reshape(-1, 1, self.setting.samples)
+        shape = (*x.shape[:-1], len(self.paths), self.frames)
+        if not x.numel():
+            return x.new_zeros(shape)
+        items = max(1, (AT_ONCE_ON_GPU if x.is_cuda else AT_ONCE_ON_CPU) // self.setting.padded)
+        signals = x.reshape(-1, 1, self.setting.samples).split(items)
+        return torch.cat([self._scatter(some) for some in signals]).reshape(shape)
+
+    def _scatter(self, signals: Tensor) -> Tensor:
+        table = self._table(signals.dtype)
         spectrum = analyse(self._pad(signals))
         if self._is_global:
             zeroth = signals.mean(dim=-1, keepdim=True)
@@ -133,8 +145,7 @@ class TimeFrequencyScattering(ScatteringPlan):
         spectra, averages = self._first_order(spectrum, table)
         blocks = [zeroth, self._over_channels(averages, FIRST_ORDER, table)]
         blocks += [self._second_order(spectra, n2, table) for n2 in self._slow]
-        paths = torch.cat(blocks, dim=-2).index_select(-2, self._ranks)
-        return paths.reshape(*x.shape[:-1], *paths.shape[-2:])
+        return torch.cat(blocks, dim=-2).index_select(-2, self._ranks)
 
     def _check(self, x) -> None:
         floating("x", x)
@@ -155,7 +166,7 @@ class TimeFrequencyScattering(ScatteringPlan):
 
     def _low_pass(self, spectrum: Tensor, table) -> Tensor:
         length = self.setting.padded >> self._log2_T
-        return low_pass(spectrum, table("low_pass"), length)[..., self._frames]
+        return low_pass(spectrum, table("low_pass"), length)[..., self._inside]
 
     def _first_order(self, spectrum: Tensor, table) -> tuple[list[Tensor], Tensor]:
         """Spectra of the moduli, one tensor for each rate, and their averages over time."""
@@ -186,5 +197,4 @@ class TimeFrequencyScattering(ScatteringPlan):
         return self._over_channels(inside, n2, table, table(f"weights{log2_stride}"))
 
     def _over_channels(self, signals: Tensor, n2: int, table, weights=None) -> Tensor:
-        convolve, average = table(f"convolve{n2}"), table(f"average{n2}")
-        return modulus_over_channels(signals, convolve, average, weights)
+        return averaged_modulus(signals, table(f"convolve{n2}"), table(f"average{n2}"), weights)
