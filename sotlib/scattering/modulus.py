@@ -33,7 +33,7 @@ def averaged_modulus(
         ``(batch, paths, 1)``; without, it is ``(batch, paths, time)``.
     """
     if signals.is_complex():
-        planes = torch.cat([signals.real, signals.imag], dim=-2)
+        planes = torch.view_as_real(signals).movedim(-1, -3).flatten(-3, -2)
     else:
         planes, convolve = signals, convolve[:, : signals.shape[-2]]
     if weights is None:
@@ -94,7 +94,7 @@ def _halves(values: Tensor) -> Tensor:
 
 
 def _squared_modulus(values: Tensor) -> Tensor:
-    real, imaginary = _halves(values).unbind(dim=-3)
+    real, imaginary = values.chunk(2, dim=-2)
     return torch.addcmul(real * real, imaginary, imaginary)
 
 

@@ -1,5 +1,6 @@
 """The constants of a scattering transform, computed once."""
 
+import itertools
 import math
 from collections.abc import Iterable
 
@@ -45,16 +46,37 @@ class ScatteringPlan(TableModule):
         self._rates = list(by_rate)
         for log2_stride, wavelets in by_rate.items():
             self._add_band(f"first{log2_stride}", wavelets, log2_stride)
-        for n2 in self._slow:
-            self._add_band(f"second{n2}", [s.psi2[n2]], self._rate(s.psi2[n2]))
+        bins = [
+            self._add_band(f"second{n2}", [s.psi2[n2]], self._rate(s.psi2[n2])) for n2 in self._slow
+        ]
+        self._steps = self._plan_steps([len(wavelets) for wavelets in by_rate.values()], bins)
 
-    def _add_band(self, name: str, wavelets: Iterable[Wavelet], log2_stride: int) -> None:
+    def _plan_steps(self, sizes: list[int], bins: list[int]):
+        """For each n2: the bins that it or a later one reads, and which channels join.
+
+        Channels are named by their group of equal rate and their place in it.
+        """
+        edges = list(itertools.pairwise(itertools.accumulate(sizes, initial=0)))
+        steps, seen = [], 0
+        for place, n2 in enumerate(self._slow):
+            channels = self.setting.channels(n2)
+            joining = [
+                (group, slice(max(seen - first, 0), min(channels, last) - first))
+                for group, (first, last) in enumerate(edges)
+                if first < channels and last > seen
+            ]
+            steps.append((n2, max(bins[place:]), joining))
+            seen = channels
+        return steps
+
+    def _add_band(self, name: str, wavelets: Iterable[Wavelet], log2_stride: int) -> int:
         padded = self.setting.padded
         responses = np.stack([morlet(padded, wavelet.xi, wavelet.sigma) for wavelet in wavelets])
         cut = band(responses, padded >> log2_stride)
         self._add(f"{name}_positive", cut.positive)
         self._add(f"{name}_negative", cut.negative)
         self._extents[name] = cut.start, cut.length
+        return cut.bins
 
     def _add_time_average(self) -> None:
         s = self.setting

@@ -144,7 +144,13 @@ class TimeFrequencyScattering(ScatteringPlan):
             zeroth = self._low_pass(spectrum, table)
         spectra, averages = self._first_order(spectrum, table)
         blocks = [zeroth, self._over_channels(averages, FIRST_ORDER, table)]
-        blocks += [self._second_order(spectra, n2, table) for n2 in self._slow]
+        scalogram = spectra[0][:, :0]
+        for n2, bins, joining in self._steps:
+            # Each wavelet takes over what the one before it used: channels join, bins go. So
+            # no gradient is accumulated over more bins than it comes from.
+            joined = [spectra[rate][:, members, :bins] for rate, members in joining]
+            scalogram = torch.cat([scalogram[..., :bins], *joined], dim=-2)
+            blocks.append(self._second_order(scalogram, n2, table))
         return torch.cat(blocks, dim=-2).index_select(-2, self._ranks)
 
     def _check(self, x) -> None:
@@ -181,15 +187,9 @@ class TimeFrequencyScattering(ScatteringPlan):
                 averages.append(self._low_pass(spectra[-1], table))
         return spectra, torch.cat(averages, dim=-2)
 
-    def _second_order(self, spectra: list[Tensor], n2: int, table) -> Tensor:
+    def _second_order(self, scalogram: Tensor, n2: int, table) -> Tensor:
         filters = self._band(f"second{n2}", table)
-        channels, parts = self.setting.channels(n2), []
-        for spectrum in spectra:
-            parts.append(spectrum[:, :channels, : filters.bins])
-            channels -= parts[-1].shape[1]
-            if not channels:
-                break
-        signals = filter_band(torch.cat(parts, dim=-2), filters)
+        signals = filter_band(scalogram[..., : filters.bins], filters)
         if not self._is_global:
             return self._low_pass(analyse(self._over_channels(signals, n2, table)), table)
         log2_stride = self._rate(self.setting.psi2[n2])
