@@ -263,6 +263,13 @@ def test_forward_mode_gives_the_columns_of_the_jacobian():
     torch.testing.assert_close(jacobian, along)
 
 
+@pytest.mark.parametrize("T", ["global", 4])
+def test_second_derivatives(T):
+    scattering = TimeFrequencyScattering(24, **TINY, T=T, F=2)
+    x = noise(24).requires_grad_()
+    assert torch.autograd.gradgradcheck(lambda x: scattering(x).square().sum(), x)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_silence_has_zeros_and_finite_derivatives(dtype):
     scattering = TimeFrequencyScattering(512, **SMALL, T=32, F=4)

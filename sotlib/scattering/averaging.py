@@ -19,7 +19,8 @@ def mean_over_support(padded: int, left: int, samples: int, log2_stride: int) ->
     The mean of the samples inside the support alone would be a left Riemann sum, wrong by up to
     several per cent where a coarse rate leaves few of them. The weights here are those of the
     mean, over all ``samples`` instants, of the cubic interpolation; they differ from the plain
-    mean's only at the two ends, where they also use the neighbours outside.
+    mean's only at the two ends, where they also use the neighbours outside (the outermost with a
+    slightly negative weight).
 
     Examples
     --------

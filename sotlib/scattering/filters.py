@@ -68,11 +68,15 @@ def filterbank(J: int, Q: int) -> list[Wavelet]:
 
 def _periodised_gaussian(n: int, xi: float, sigma: float) -> np.ndarray:
     periods = min(math.ceil(math.sqrt(2 * math.log(1e7)) * sigma + 1), 5)
-    omega = np.arange(n) / n
+    reach = 39 * sigma  # beyond it, exp underflows to zero
+    total = np.zeros(n)
     # One copy for each unit interval of [1 - periods, periods).
-    return sum(
-        np.exp(-((omega + k - xi) ** 2) / (2 * sigma**2)) for k in range(1 - periods, periods)
-    )
+    for k in range(1 - periods, periods):
+        edges = math.floor((xi - k - reach) * n), math.ceil((xi - k + reach) * n)
+        first, last = (min(max(edge, 0), n) for edge in edges)
+        omega = k + np.arange(first, last) / n
+        total[first:last] += np.exp(-((omega - xi) ** 2) / (2 * sigma**2))
+    return total
 
 
 def _unit_l1(response: np.ndarray) -> np.ndarray:
