@@ -1,0 +1,90 @@
+"""Filters over the channels n1 of one second-order wavelet, as two small matrices.
+
+A circular convolution over a few hundred zero-padded channels, read at a stride, is a matrix with
+one column for each channel that is present. All filters together make one matrix product over
+time, equal to the padded Fourier transforms and as fast, and linear algebra is what every
+device and every mode of differentiation does well.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .bands import NEGLIGIBLE
+from .filters import Wavelet, gaussian, morlet
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelOperator:
+    """All that happens over the channels of one second-order wavelet, as two matrices.
+
+    ``convolve`` (complex, rows x channels) holds every frequential filter at its stride;
+    ``average`` (real, paths x rows) is what follows the modulus, or None where nothing does.
+    ``n1`` and ``n_fr`` name the resulting paths.
+    """
+
+    convolve: np.ndarray
+    average: np.ndarray | None
+    n1: np.ndarray
+    n_fr: np.ndarray
+
+
+def frequential_impulses(padded: int, bank: list[Wavelet], J_fr: int) -> list[np.ndarray]:
+    """Impulse responses over ``padded`` channels, the low-pass first."""
+    first = gaussian(padded, 2**J_fr)
+    others = [morlet(padded, wavelet.xi, wavelet.sigma) for wavelet in bank[1:]]
+    return [np.fft.ifft(response) for response in (first, *others)]
+
+
+def channel_operator(channels: int, bank, impulses, F, indices) -> ChannelOperator:
+    """Matrices for the filters ``indices`` on the first ``channels`` channels.
+
+    A circular convolution of the zero-padded channels has the entry h[(out - in) mod padded].
+    """
+    blocks, averages, n1, n_fr = [], [], [], []
+    for index in indices:
+        log2_stride = bank[index].j
+        if index > 0 and F != "global" and F > 0:
+            log2_stride = min(log2_stride, int(math.log2(F)))
+        convolve, average, positions = _one_filter(
+            channels, impulses[index], 2**log2_stride, F, is_lowpass=index == 0
+        )
+        blocks.append(convolve)
+        averages.append(average)
+        n1.append(positions)
+        n_fr.append(np.full(len(positions), index))
+    average = None if all(a is None for a in averages) else _block_diagonal(averages, blocks)
+    return ChannelOperator(
+        np.concatenate(blocks), average, np.concatenate(n1), np.concatenate(n_fr)
+    )
+
+
+def _one_filter(channels: int, impulse: np.ndarray, stride: int, F, *, is_lowpass: bool):
+    padded = len(impulse)
+    present = np.arange(0, channels, stride)
+    if F == "global" or F == 0 or is_lowpass:
+        average = np.full((1, len(present)), 1 / len(present)) if F == "global" else None
+        positions = np.array([-1]) if F == "global" else present
+        return _circulant_rows(impulse, present, np.arange(channels)), average, positions
+    rows = np.arange(0, padded, stride)
+    convolve = _circulant_rows(impulse, rows, np.arange(channels))
+    kept = np.abs(convolve).max(axis=1) > NEGLIGIBLE * np.abs(impulse).max()
+    positions = np.arange(0, channels, 2 ** int(math.log2(F)))
+    # Read at a stride, the low-pass must keep its sum over the rows that remain.
+    lowpass = stride * np.fft.ifft(gaussian(padded, F)).real
+    return convolve[kept], _circulant_rows(lowpass, positions, rows[kept]), positions
+
+
+def _circulant_rows(impulse: np.ndarray, outputs: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+    return impulse[(outputs[:, None] - inputs[None, :]) % len(impulse)]
+
+
+def _block_diagonal(averages, blocks) -> np.ndarray:
+    full = [np.eye(len(b)) if a is None else a for a, b in zip(averages, blocks, strict=True)]
+    result = np.zeros((sum(len(a) for a in full), sum(a.shape[1] for a in full)))
+    row = column = 0
+    for a in full:
+        result[row : row + a.shape[0], column : column + a.shape[1]] = a
+        row, column = row + a.shape[0], column + a.shape[1]
+    return result

@@ -1,0 +1,139 @@
+"""Features, a distance and a loss made of joint time-frequency scattering."""
+
+import torch
+from torch import Tensor, nn
+
+from .._check import finite, floating, positive
+from .transform import TimeFrequencyScattering
+
+# The gain of the features in the drum paper, where scattering coefficients are of the order 1e-3.
+GAIN = 1e3
+
+
+def jtfs_features(S: Tensor, *, gain: float = GAIN) -> Tensor:
+    r"""Log-compressed scattering coefficients :math:`\log(1 + 10^3 |S|)`.
+
+    Parameters
+    ----------
+    S : Tensor, any shape
+        Scattering coefficients.
+    gain : float
+        The factor before the modulus.
+
+    Returns
+    -------
+    Tensor
+        Features of the shape of `S`, zero or more.
+
+    Notes
+    -----
+    The perceptual representation of H. Han, V. Lostanlen, M. Lagrange, "Perceptual-neural-physical
+    sound matching," ICASSP 2023. Explained in chapter ``pnp/scattering``.
+
+    Examples
+    --------
+    >>> jtfs_features(torch.tensor([0.0, -1e-3, 1e-3])).round(decimals=4)
+    tensor([0.0000, 0.6931, 0.6931])
+    """
+    floating("S", S)
+    positive("gain", gain)
+    return torch.log1p(gain * S.abs())
+
+
+def jtfs_distance(
+    x: Tensor, y: Tensor, *, scattering: TimeFrequencyScattering, gain: float = GAIN
+) -> Tensor:
+    """Euclidean distance between the features of two signals, over all paths and frames.
+
+    Parameters
+    ----------
+    x, y : Tensor, shape (..., samples)
+        Signals; their leading dimensions must be equal or broadcast.
+    scattering : TimeFrequencyScattering
+        The transform.
+    gain : float
+        See `jtfs_features`.
+
+    Returns
+    -------
+    Tensor, shape (...)
+        One distance for each pair.
+
+    Notes
+    -----
+    The measure by which H. Han, V. Lostanlen, M. Lagrange, "Perceptual-neural-physical sound
+    matching," ICASSP 2023, compare their models. Its gradient is zero where it is zero.
+    Explained in chapter ``pnp/scattering``.
+
+    Examples
+    --------
+    >>> scattering = TimeFrequencyScattering(1024, J=6, Q=(8, 1), J_fr=2, F=4)
+    >>> low, high = torch.sin(torch.tensor([[0.3], [0.6]]) * torch.arange(1024.0))
+    >>> jtfs_distance(low, low, scattering=scattering)
+    tensor(0.)
+    >>> bool(jtfs_distance(low, high, scattering=scattering) > 1)
+    True
+    """
+    difference = _feature_difference(x, y, scattering, gain)
+    return torch.linalg.vector_norm(difference, dim=(-2, -1))
+
+
+class JTFSLoss(nn.Module):
+    r"""Half the squared distance between scattering features, averaged over the batch.
+
+    .. math:: L(x, y) = \tfrac12 \| \Phi(x) - \Phi(y) \|_2^2, \qquad
+              \Phi(x) = \log(1 + 10^3 |S(x)|)
+
+    This is the spectral loss of which the perceptual-neural-physical loss is the quadratic
+    approximation in the synthesiser's parameters.
+
+    Parameters
+    ----------
+    scattering : TimeFrequencyScattering
+        The transform, which may be shared.
+    gain : float
+        See `jtfs_features`.
+
+    Notes
+    -----
+    H. Han, V. Lostanlen, M. Lagrange, "Perceptual-neural-physical sound matching," ICASSP 2023.
+    Explained in chapter ``pnp/scattering``.
+
+    Examples
+    --------
+    >>> loss = JTFSLoss(TimeFrequencyScattering(1024, J=6, Q=(8, 1), J_fr=2, F=4))
+    >>> x = torch.sin(0.3 * torch.arange(1024.0)).requires_grad_()
+    >>> value = loss(x, torch.zeros(1024))
+    >>> (gradient,) = torch.autograd.grad(value, x)
+    >>> gradient.shape
+    torch.Size([1024])
+    """
+
+    def __init__(self, scattering: TimeFrequencyScattering, *, gain: float = GAIN):
+        super().__init__()
+        if not isinstance(scattering, TimeFrequencyScattering):
+            raise TypeError(
+                "scattering must be a TimeFrequencyScattering, built for the length of your "
+                f"signals; got {type(scattering).__name__}."
+            )
+        positive("gain", gain)
+        self.scattering = scattering
+        self.gain = gain
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Compare signals ``x`` and ``y`` of shape ``(..., samples)``; returns a scalar."""
+        difference = _feature_difference(x, y, self.scattering, self.gain)
+        return difference.square().sum(dim=(-2, -1)).mean() / 2
+
+
+def _feature_difference(x: Tensor, y: Tensor, scattering, gain: float) -> Tensor:
+    for name, signal in (("x", x), ("y", y)):
+        floating(name, signal)
+        finite(name, signal)
+    try:
+        torch.broadcast_shapes(x.shape, y.shape)
+    except RuntimeError:
+        raise ValueError(
+            f"x and y must have shapes that broadcast; got {tuple(x.shape)} and {tuple(y.shape)}."
+        ) from None
+    return jtfs_features(scattering(x), gain=gain) - jtfs_features(scattering(y), gain=gain)

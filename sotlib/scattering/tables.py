@@ -1,0 +1,37 @@
+"""Constants of a module in both precisions."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+_PRECISIONS = {torch.float32: np.float32, torch.float64: np.float64}
+
+
+class TableModule(nn.Module):
+    """A module whose constant tables follow the type of its input.
+
+    Each table is kept in single and in double precision, whatever the module itself is cast to:
+    a filter that has been rounded once does not become precise again. Tables are buffers and move
+    with the module to its device, and are not part of its state.
+    """
+
+    def _add(self, name: str, array: np.ndarray) -> None:
+        for dtype, precision in _PRECISIONS.items():
+            rounded = torch.from_numpy(np.ascontiguousarray(array, dtype=precision))
+            self.register_buffer(f"{name}_{_suffix(dtype)}", rounded, persistent=False)
+
+    def _table(self, dtype: torch.dtype) -> Callable[[str], Tensor | None]:
+        """Find a table by name, or None, in the precision of ``dtype``."""
+        suffix = _suffix(dtype)
+        return lambda name: self._buffers.get(f"{name}_{suffix}")
+
+    def _apply(self, fn, recurse=True):
+        for name, buffer in self._buffers.items():
+            self._buffers[name] = buffer.to(fn(buffer[:0]).device)
+        return self
+
+
+def _suffix(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
