@@ -51,8 +51,11 @@ def _assign(layout: Layout, options: argparse.Namespace) -> None:
 
 
 def _notebooks(layout: Layout, options: argparse.Namespace) -> None:
-    from sotlib.book.notebooks import export, publish
+    from sotlib.book.notebooks import export, has_address, publish
 
+    if options.publish and not has_address(layout):
+        print("nothing is published: repository: url is not set in _config.yml")
+        return
     print(export(layout, scale=options.scale))
     if options.publish:
         print(f"published as {publish(layout)}")

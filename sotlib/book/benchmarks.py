@@ -110,6 +110,7 @@ def _plot(growth: Mapping) -> str:
     """A figure as SVG with the same bytes every time."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
     from sotlib.show.style import settings
 
@@ -120,6 +121,10 @@ def _plot(growth: Mapping) -> str:
         for series, marker in zip(growth["series"], "osD^vP*X" * 4, strict=False):
             relative = [seconds / unit for seconds in series["seconds"]]
             axes.loglog(series["sizes"], relative, marker=marker, label=series["name"])
+        sizes = sorted({size for series in growth["series"] for size in series["sizes"]})
+        axes.xaxis.set_major_locator(FixedLocator(sizes))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel(growth["size"])
         axes.set_ylabel("time, relative")
         axes.legend()

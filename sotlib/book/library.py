@@ -131,6 +131,9 @@ def _body(thing: object, names: Mapping, pages: Collection[str]) -> list[str]:
     attributes = re.search(r"^Attributes\n-{10}$", text, re.M)
     text = re.sub(r"^Attributes\n-{10}$", "Parameters\n----------", text, flags=re.M)
     text = _CHAPTER.sub(lambda m: "chapter " + _link(m[1], pages, ":doc:`/{0}`"), text)
+    # References are plain: as footnotes those of different entries would clash.
+    text = re.sub(r"\[(\d+)\]_", r"[\1]", text)
+    text = re.sub(r"^\.\. \[(\d+)\] ", r"* [\1] ", text, flags=re.M)
     # A name in single backticks is a link where it is public, code elsewhere.
     text = re.sub(
         r"(?<![`:\w])`([\w.]+)`(?!`)",
