@@ -120,7 +120,7 @@ def _signature(thing: object) -> str:
         if p.name != "self"
     ]
     text = str(signature.replace(parameters=parameters, return_annotation=signature.empty))
-    return re.sub(r"<(?:function |class ')?([\w.]+)[^>]*>", r"\1", text)
+    return re.sub(r"<(?:built-in )?(?:function |class ')?([\w.]+)[^>]*>", r"\1", text)
 
 
 def _body(thing: object, names: Mapping, pages: Collection[str]) -> list[str]:
