@@ -17,6 +17,8 @@ PORT ?= 8000
 # Passed on to pip, for instance to choose the build of torch (see README.md):
 # make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PIP_ARGS ?=
+# NEWEST=1 takes the newest versions that pyproject.toml allows instead of the locked ones.
+NEWEST ?=
 # Further arguments for pytest, as in `make unit PYTEST_ARGS="-k ot1d"`.
 PYTEST_ARGS ?=
 
@@ -28,12 +30,13 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 BOOK := $(PY) -m sotlib.book
 
-.PHONY: help setup book chapter serve test unit site-test lint bench lock wheel screenshots clean
+.PHONY: help setup book chapter assignment notebooks publish-notebooks serve test unit site-test \
+  lint bench report-failure lock wheel screenshots clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*  ## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*  ## /\t/' | expand -t 20
 	@echo
-	@echo 'Variables: SCALE=smoke|laptop|paper JOBS CHAPTER PARAMETERS PYTHON PIP_ARGS PYTEST_ARGS OUT PORT'
+	@echo 'Variables: SCALE=smoke|laptop|paper JOBS CHAPTER PARAMETERS PYTHON PIP_ARGS NEWEST PYTEST_ARGS OUT PORT'
 
 setup: $(READY)  ## create .venv with the locked requirements
 
@@ -47,8 +50,13 @@ $(READY): requirements.lock pyproject.toml
 	    "on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	rm -f $(READY)
 	$(PYTHON) -m venv $(VENV)
+ifeq ($(NEWEST),)
 	$(PY) -m pip install $(PIP_ARGS) -r requirements.lock
 	$(PY) -m pip install $(PIP_ARGS) --no-build-isolation --no-deps -e .
+else
+	$(PY) -m pip install $(PIP_ARGS) --upgrade pip "setuptools>=77" wheel
+	$(PY) -m pip install $(PIP_ARGS) --no-build-isolation -e .[book,test,bench]
+endif
 	touch $(READY)
 
 book: $(READY)  ## execute all chapters at SCALE and build the website
@@ -56,6 +64,15 @@ book: $(READY)  ## execute all chapters at SCALE and build the website
 
 chapter: $(READY)  ## execute one: CHAPTER=sot/why SCALE=paper
 	$(BOOK) chapter $(CHAPTER) --scale $(SCALE) --out $(OUT) $(addprefix -p ,$(PARAMETERS))
+
+assignment: $(READY)  ## CHAPTER without its solutions, and with, for a course
+	$(BOOK) assignment $(CHAPTER) --scale $(SCALE) --out $(OUT)
+
+notebooks: book  ## the executed chapters for Colab and Binder, in OUT/notebooks
+	$(BOOK) notebooks --scale $(SCALE) --out $(OUT)
+
+publish-notebooks: book  ## push them to their branch (see _config.yml)
+	$(BOOK) notebooks --scale $(SCALE) --out $(OUT) --publish
 
 serve: $(READY)  ## serve the built website at http://localhost:PORT
 	$(BOOK) serve --out $(OUT) --port $(PORT)
@@ -74,9 +91,12 @@ site-test: $(READY) | unit
 	$(BOOK) build --scale smoke --jobs $(JOBS) --out _build/smoke
 	SITE=_build/smoke/html $(PY) -m pytest -m site tests/test_site.py $(PYTEST_ARGS)
 
-bench: $(READY)  ## run every benchmark
-	for script in benchmarks/bench_*.py; do \
-	  if [ -e "$$script" ]; then echo "== $$script"; $(PY) "$$script"; fi; done
+bench: $(READY)  ## run and record every benchmark; `make book` shows them
+	$(PY) -m sotlib.benchmarks
+
+# For the weekly build; needs the command gh and a token in GH_TOKEN.
+report-failure:  ## open an issue that the weekly build failed, or comment on the open one
+	$(PYTHON) tools/report_failure.py
 
 # Give several interpreters to lock for all of them:
 # make lock LOCK_PYTHONS="python3.11 python3.12 python3.13"

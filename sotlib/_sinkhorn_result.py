@@ -26,6 +26,10 @@ class SinkhornResult:
         Updates of both potentials that were made.
     converged : Tensor of bool, shape (batch,)
         Whether `marginal_error` is at most the tolerance.
+
+    Notes
+    -----
+    Explained in chapter ``tfot/ground-cost``.
     """
 
     value: torch.Tensor

@@ -21,6 +21,10 @@ class ExactTransport:
         Transport cost ⟨C, P⟩ in Hz² times mass; with the square root, W_2.
     plan : Tensor, shape (bins, frames, bins', frames')
         The mass that goes from each bin of a to each bin of b.
+
+    Notes
+    -----
+    Explained in chapter ``tfot/ground-cost``.
     """
 
     value: torch.Tensor

@@ -26,7 +26,10 @@ from sotlib._sinkhorn_solver import Settings, solve
 
 
 class ConvergenceWarning(UserWarning):
-    """Sinkhorn's updates stopped before the marginals of the plan were as close as asked."""
+    """Sinkhorn's updates stopped before the marginals of the plan were as close as asked.
+
+    Explained in chapter ``tfot/ground-cost``.
+    """
 
 
 def sinkhorn_grid(

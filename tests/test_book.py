@@ -17,6 +17,7 @@ from sotlib.book.__main__ import main
 from sotlib.book._common import Layout, write_atomically
 from sotlib.book.build import build_book, build_chapter
 from sotlib.book.execute import execute_chapters
+from sotlib.book.generated import PAGES
 
 HEADER = """\
 ---
@@ -509,7 +510,7 @@ def test_the_books_manifest_lists_all_three_papers(root):
 
 def test_built_figures_of_the_books_manifest_are_in_its_chapters(root):
     layout = Layout(root, root / "_build")
-    pages = chapters.read_pages(layout, (reproduction.NAME,))
+    pages = chapters.read_pages(layout, tuple(PAGES))
     notebooks = {p.name: chapters.read_notebook(p) for p in pages if p.is_notebook}
     entries = manifest.load(layout.manifest)["entries"].values()
     built = [entry for entry in entries if entry.get("figure")]

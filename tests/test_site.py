@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from browser import BROWSERS, browser, find_browser, page_names, served, settle
 
+import sotlib
+from sotlib.book.generated import PAGES
+
 pytestmark = pytest.mark.site
 
 SITE = Path(os.environ["SITE"]).resolve() if os.environ.get("SITE") else None
@@ -75,7 +78,8 @@ def _is_foreign(url, address):
 def test_site_has_pages():
     if SITE is None:
         pytest.skip("SITE is not set: run `make site-test`")
-    assert {"intro.html", "appendix/reproduction.html"} <= set(NAMES)
+    generated = {f"{name}.html" for name in PAGES}
+    assert {"intro.html", "appendix/notation.html", *generated} <= set(NAMES)
     # Each of these has tests of its own below, which would otherwise pass by being empty.
     assert all(HAVING.values())
 
@@ -209,6 +213,43 @@ def test_search_finds_a_term(visit):
     page.wait_for_selector("ul.search li a", timeout=10_000)
     assert page.locator("ul.search li a").count() >= 1
     assert page.faults == []
+
+
+def test_search_finds_a_public_name(visit):
+    page = visit("search.html?q=MultiResolutionSOTLoss")
+    link = page.wait_for_selector("ul.search li a[href*='library.html']", timeout=10_000)
+    link.click()
+    page.wait_for_url("**/appendix/library.html*")
+    assert page.faults == []
+
+
+def test_library_has_every_public_name_and_its_chapter():
+    library = SITE / "appendix/library.html"
+    found = anchors(library)
+    assert {f"sotlib.{name}" for name in sotlib.__all__} <= found.ids
+    # Of each entry in the table, and of chapters that are written.
+    assert {f"#sotlib.{name}" for name in sotlib.__all__} <= set(found.links)
+    assert {"../sot/why.html", "../sot/transport.html"} <= set(found.links)
+
+
+def test_folded_machine_and_versions_open_by_keyboard(visit):
+    page = visit("appendix/benchmarks.html")
+    folded = page.locator("details").first
+    assert not folded.evaluate("d => d.open")
+    folded.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert folded.evaluate("d => d.open")
+    assert "torch" in folded.inner_text()
+
+
+def test_drawn_figures_are_turned_in_dark_mode(visit):
+    for scheme in ("light", "dark"):
+        page = visit("appendix/benchmarks.html", scheme=scheme)
+        filters = page.evaluate(
+            "[...document.querySelectorAll('img.drawn')].map(i => getComputedStyle(i).filter)"
+        )
+        assert filters
+        assert all(("invert(1)" in text) == (scheme == "dark") for text in filters)
 
 
 @pytest.mark.parametrize("name", HAVING[".ipynb"])

@@ -1,4 +1,4 @@
-"""Command line of the book: ``python -m sotlib.book build | chapter | serve``."""
+"""Command line of the book: ``python -m sotlib.book build | chapter | …``."""
 
 import argparse
 import ast
@@ -39,6 +39,26 @@ def _chapter(layout: Layout, options: argparse.Namespace) -> None:
     parameters = dict(map(_assignment, options.parameter))
     notebook = build_chapter(layout, options.name, scale=options.scale, parameters=parameters)
     print(f"executed notebook: {notebook}")
+
+
+def _assign(layout: Layout, options: argparse.Namespace) -> None:
+    from sotlib.book.assignment import write_assignment
+    from sotlib.book.build import find_chapter
+
+    page = find_chapter(layout, options.name)
+    for path in write_assignment(layout, page, scale=options.scale):
+        print(path)
+
+
+def _notebooks(layout: Layout, options: argparse.Namespace) -> None:
+    from sotlib.book.notebooks import export, has_address, publish
+
+    if options.publish and not has_address(layout):
+        print("nothing is published: repository: url is not set in _config.yml")
+        return
+    print(export(layout, scale=options.scale))
+    if options.publish:
+        print(f"published as {publish(layout)}")
 
 
 def _serve(layout: Layout, options: argparse.Namespace) -> None:
@@ -89,6 +109,16 @@ def _parser() -> argparse.ArgumentParser:
         "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="may repeat"
     )
     chapter.set_defaults(run=_chapter)
+    assign = commands.add_parser(
+        "assignment", parents=[common, scale], help="a chapter without its solutions, and with"
+    )
+    assign.add_argument("name", help="for instance sot/why")
+    assign.set_defaults(run=_assign)
+    notebooks = commands.add_parser(
+        "notebooks", parents=[common, scale], help="executed notebooks for Colab and Binder"
+    )
+    notebooks.add_argument("--publish", action="store_true", help="push them to their branch")
+    notebooks.set_defaults(run=_notebooks)
     serve = commands.add_parser("serve", parents=[common], help="serve the site on loopback")
     serve.add_argument("--port", type=int, default=8000, help="default: 8000; 0 takes any")
     serve.set_defaults(run=_serve)

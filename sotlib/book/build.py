@@ -5,10 +5,11 @@ import fcntl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sotlib.book import manifest, reproduction
+from sotlib.book import manifest
 from sotlib.book._common import SCALES, BookError, Layout
-from sotlib.book.chapters import read_pages
+from sotlib.book.chapters import Page, read_pages
 from sotlib.book.execute import execute_chapters
+from sotlib.book.generated import PAGES, Context, generate
 from sotlib.book.site import build_site
 
 
@@ -22,12 +23,12 @@ def build_book(layout: Layout, *, scale: str = "laptop", jobs: int = 2) -> Path:
     """
     _check_scale(scale)
     content = manifest.load(layout.manifest)
-    pages = read_pages(layout, (reproduction.NAME,))
+    pages = read_pages(layout, tuple(PAGES))
     chapters = [page for page in pages if page.is_notebook]
     with _only_build(layout):
         notebooks = execute_chapters(layout, chapters, parameters={"scale": scale}, jobs=jobs)
         manifest.check_labels(content["entries"].values(), notebooks)
-        generated = {reproduction.NAME: reproduction.page(content, notebooks, scale=scale)}
+        generated = generate(Context(layout, pages, notebooks, content, scale))
         changed = build_site(layout, pages, notebooks, generated)
     print("the site is built" if changed else "nothing has changed since the last build")
     return layout.html / f"{pages[0].name}.html"
@@ -44,14 +45,26 @@ def build_chapter(
         If there is no such chapter, it lacks a parameter, or a cell fails.
     """
     _check_scale(scale)
-    chapters = {p.name: p for p in read_pages(layout, (reproduction.NAME,)) if p.is_notebook}
+    page = find_chapter(layout, name)
+    with _only_build(layout):
+        parameters = {"scale": scale, **parameters}
+        execute_chapters(layout, [page], parameters=parameters, jobs=1)
+    return layout.executed(str(parameters["scale"])) / f"{page.name}.ipynb"
+
+
+def find_chapter(layout: Layout, name: str) -> Page:
+    """The notebook of this name, also given as ``book/sot/why.md``.
+
+    Raises
+    ------
+    BookError
+        If there is none.
+    """
+    chapters = {p.name: p for p in read_pages(layout, tuple(PAGES)) if p.is_notebook}
     name = name.removeprefix("book/").removesuffix(".md")
     if name not in chapters:
         raise BookError(f"there is no chapter {name!r}; choose one of {', '.join(chapters)}")
-    with _only_build(layout):
-        parameters = {"scale": scale, **parameters}
-        execute_chapters(layout, [chapters[name]], parameters=parameters, jobs=1)
-    return layout.executed(str(parameters["scale"])) / f"{name}.ipynb"
+    return chapters[name]
 
 
 def _check_scale(scale: str) -> None:

@@ -65,10 +65,18 @@ def load(folder: Path, name: str, key: str) -> str | None:
     return text if record.get("notebook") == digest(text) else None
 
 
-def store(folder: Path, name: str, key: str, text: str) -> None:
+def seconds_of(folder: Path, name: str) -> float | None:
+    """How long the kept notebook took when it was executed; None where there is none."""
+    try:
+        return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["seconds"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def store(folder: Path, name: str, key: str, text: str, seconds: float = 0.0) -> None:
     """Keep an executed notebook: first the notebook, then the record that vouches for it."""
     write_atomically(folder / f"{name}.ipynb", text)
-    record = {"key": key, "notebook": digest(text)}
+    record = {"key": key, "notebook": digest(text), "seconds": round(seconds, 1)}
     write_atomically(folder / f"{name}.json", json.dumps(record))
 
 

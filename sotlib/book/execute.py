@@ -74,7 +74,7 @@ def execute_chapters(
                 faults.append(fault)
                 progress.line(f"{name}: FAILED after {seconds:.1f} s")
                 continue
-            cache.store(folder, name, keys[name], text)
+            cache.store(folder, name, keys[name], text, seconds)
             done[name] = nbformat.reads(text, as_version=4)
             progress.line(f"{name}: run in {seconds:.1f} s")
     if faults:
@@ -187,4 +187,13 @@ def _cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.metadata.pop(key, None)
         if not cell.metadata.get("tags", True):
             cell.metadata.pop("tags")
+        for output in cell.get("outputs", ()):
+            if "scrapbook" in output.get("metadata", {}):
+                output["data"] = {k: _number(v) for k, v in output["data"].items()}
     return notebook
+
+
+def _number(text: object) -> object:
+    """A glued number as ``{glue:text}`` can format it: NumPy 2 writes np.float64(0.5)."""
+    match = re.fullmatch(r"np\.\w+\(([^()]*)\)", text) if isinstance(text, str) else None
+    return match[1] if match else text

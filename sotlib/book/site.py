@@ -38,7 +38,7 @@ def build_site(
     notebooks : mapping
         Executed chapters by page name.
     generated : mapping
-        Text of the pages without a source, by name.
+        Text of the pages that the build writes, by name; and of files beside them, by path.
 
     Returns
     -------
@@ -85,6 +85,8 @@ def staged_files(
             files[f"{page.name}.ipynb"] = text.encode()
         else:
             files[f"{page.name}.md"] = generated.get(page.name, page.text).encode()
+    names = {page.name for page in pages}
+    files |= {path: text.encode() for path, text in generated.items() if path not in names}
     for path in sorted(layout.source.rglob("*")):
         parts = path.relative_to(layout.source).parts
         hidden = any(part.startswith((".", "__pycache__")) for part in parts)

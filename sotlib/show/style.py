@@ -13,24 +13,29 @@ def use_style() -> None:
     import matplotlib as mpl
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-    mpl.rcParams.update(
-        {
-            # Small, with large letters: a phone shows it at half this width.
-            "figure.figsize": (6.4, 3.2),
-            "figure.facecolor": "none",
-            "figure.constrained_layout.use": True,
-            "axes.facecolor": "none",
-            "axes.grid": True,
-            "axes.prop_cycle": mpl.cycler(color=COLOURS),
-            "axes.spines.right": False,
-            "axes.spines.top": False,
-            "font.size": 13.0,
-            "grid.alpha": 0.25,
-            "legend.frameon": False,
-            "lines.linewidth": 1.8,
-            "savefig.facecolor": "none",
-            "svg.fonttype": "path",
-            "svg.hashsalt": "sotlib",
-        }
-    )
+    mpl.rcParams.update(settings())
     set_matplotlib_formats("svg", metadata={"Date": None}, facecolor="none", bbox_inches="tight")
+
+
+def settings() -> dict:
+    """Matplotlib's settings for the book's figures."""
+    import matplotlib as mpl
+
+    return {
+        # Small, with large letters: a phone shows it at half this width.
+        "figure.figsize": (6.4, 3.2),
+        "figure.facecolor": "none",
+        "figure.constrained_layout.use": True,
+        "axes.facecolor": "none",
+        "axes.grid": True,
+        "axes.prop_cycle": mpl.cycler(color=COLOURS),
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "font.size": 13.0,
+        "grid.alpha": 0.25,
+        "legend.frameon": False,
+        "lines.linewidth": 1.8,
+        "savefig.facecolor": "none",
+        "svg.fonttype": "path",
+        "svg.hashsalt": "sotlib",
+    }

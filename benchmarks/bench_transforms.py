@@ -1,0 +1,69 @@
+"""The constant-Q transform beside nnAudio's, which the losses of today call."""
+
+import torch
+from nnAudio.features import CQT1992v2
+
+from sotlib import CQT
+from sotlib.benchmarks import compare, grow, show
+
+RATE = 16000
+OPTIONS = {"hop_length": 256, "fmin": 32.7, "n_bins": 250, "bins_per_octave": 36}
+
+
+def contestants() -> dict:
+    """Ours and nnAudio's, with the settings that the SOT losses use by default."""
+    ours = CQT(sample_rate=RATE, window="hann", **OPTIONS)
+    theirs = CQT1992v2(sr=RATE, window="hann", output_format="Complex", verbose=False, **OPTIONS)
+
+    def magnitude(x):
+        # nnAudio's own magnitude has no finite gradient on silence.
+        return theirs(x).square().sum(-1).clamp(min=1e-20).sqrt()
+
+    return {"sotlib": ours, "nnAudio": magnitude}
+
+
+def with_gradient(transform, x) -> None:
+    x = x.detach().requires_grad_()
+    transform(x).square().mean().backward()
+
+
+def run() -> dict:
+    generator = torch.Generator().manual_seed(0)
+    transforms = contestants()
+    rows = []
+    for batch, seconds in ((1, 4), (16, 4)):
+        x = torch.randn(batch, seconds * RATE, generator=generator)
+        task = f"{batch} × {seconds} s"
+        rows += compare(
+            f"{task}, forward", {k: lambda f=f, x=x: f(x) for k, f in transforms.items()}
+        )
+        rows += compare(
+            f"{task}, forward and backward",
+            {k: lambda f=f, x=x: with_gradient(f, x) for k, f in transforms.items()},
+        )
+    long = torch.randn(32 * RATE, generator=generator)
+
+    def growing(transform):
+        return lambda n: lambda: transform(long[None, : n * RATE])
+
+    return {
+        "title": "Constant-Q transform",
+        "measures": "250 bins, 36 to the octave, from 32.7 Hz, hop 256, of signals at 16 kHz; "
+        "nnAudio's CQT1992v2 with the same kernels. The signals are noise, in float32.",
+        "device": "cpu",
+        "seeds": [0],
+        "rows": rows,
+        "growth": grow(
+            "seconds of signal",
+            (2, 4, 8, 16, 32),
+            {name: growing(transform) for name, transform in transforms.items()},
+        ),
+    }
+
+
+def main() -> None:
+    print(show(run()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""How benchmarks are measured and recorded, and the page that shows them."""
+
+import json
+import time
+
+import pytest
+
+from sotlib.benchmarks import check_results, compare, grow, main
+from sotlib.book import BookError
+from sotlib.book.benchmarks import NAME, files
+
+SCRIPT = """
+def run():
+    rows = [{"task": "add", "name": name, "seconds": s, "ratio": s / 2.0}
+            for name, s in (("sotlib", 2.0), ("peer | other", 25.0))]
+    series = [{"name": "sotlib", "sizes": [1, 10], "seconds": [1.0, 5.0]}]
+    return {"title": "Adding", "measures": "Sums.", "device": DEVICE, "rows": rows,
+            "growth": {"size": "numbers", "series": series}}
+"""
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Record the script above for a device; returns the folder."""
+
+    def record(device="cpu"):
+        script = tmp_path / "bench_adding.py"
+        script.write_text(SCRIPT.replace("DEVICE", repr(device)))
+        assert main([str(script), "--out", str(tmp_path / "results")]) == 0
+        return tmp_path / "results"
+
+    return record
+
+
+def test_ratios_are_to_the_first_contestant():
+    rows = compare("sleep", {"a": lambda: time.sleep(0.002), "b": lambda: time.sleep(0.02)})
+    assert [row["name"] for row in rows] == ["a", "b"]
+    assert rows[0]["ratio"] == 1.0
+    assert rows[1]["ratio"] == rows[1]["seconds"] / rows[0]["seconds"] > 2
+
+
+def test_each_contestant_is_called_once_before_and_then_in_turns():
+    calls = []
+    compare("count", {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=3)
+    assert "".join(calls) == "ab" * 4
+
+
+def test_growth_leaves_out_who_does_not_take_part():
+    growth = grow(
+        "n", (1, 2), {"a": lambda n: lambda: n, "b": lambda n: (lambda: n) if n < 2 else None}
+    )
+    assert [series["sizes"] for series in growth["series"]] == [[1, 2], [1]]
+    check_results(
+        {
+            "title": "t",
+            "measures": "m",
+            "device": "cpu",
+            "growth": growth,
+            "rows": compare("a", {"a": int}),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"title": ""}, "must return 'title'"),
+        ({"device": "tpu"}, "device must be 'cpu' or 'cuda', but is 'tpu'"),
+        ({"rows": [{"task": "a", "name": "b", "seconds": 1.0}]}, "lacks 'ratio'"),
+        ({"rows": [{"task": "a", "name": "b", "ratio": 1.0}]}, "must have one of"),
+        ({"rows": [{"task": "a", "name": "b", "seconds": 1.0, "ratio": 9.0}]}, "not the ratio 1"),
+        (
+            {"growth": {"size": "n", "series": [{"name": "a", "sizes": [1], "seconds": []}]}},
+            "growth of a",
+        ),
+    ],
+)
+def test_results_must_be_as_described(change, message):
+    good = {"title": "t", "measures": "m", "device": "cpu", "rows": compare("a", {"a": int})}
+    check_results(good)
+    with pytest.raises(ValueError, match=message):
+        check_results(good | change)
+
+
+def test_a_script_that_fails_is_named_and_the_others_are_recorded(tmp_path, capsys):
+    scripts = tmp_path / "bench_bad.py", tmp_path / "bench_good.py"
+    scripts[0].write_text("def run():\n    return {}\n")
+    scripts[1].write_text(SCRIPT.replace("DEVICE", "'cpu'"))
+    assert main([*map(str, scripts), "--out", str(tmp_path)]) == 1
+    output = capsys.readouterr()
+    assert "bench_bad.py: ValueError: run() must return 'title'" in output.err
+    assert [p.name for p in tmp_path.glob("*.json")] == ["good.json"]
+
+
+def test_page_shows_ratios_machine_and_versions(recorded):
+    found = files(recorded())
+    page = found[NAME]
+    assert "| add | sotlib | 1 |" in page
+    assert "|  | peer   other | 12 × |" in page
+    assert "milliseconds |" not in page
+    provenance = json.loads((recorded() / "adding.json").read_text())["provenance"]
+    for word in (provenance["machine"]["cpu"], provenance["versions"]["torch"], "bench_adding.py"):
+        assert word in page
+    assert "<svg" in found[f"{NAME}-adding.svg"]
+    assert "5 times as long at 10 as at 1" in page
+
+
+def test_page_is_the_same_every_time(recorded):
+    folder = recorded()
+    assert files(folder) == files(folder)
+
+
+def test_absolute_times_on_a_gpu_only(recorded):
+    assert "| peer   other | 12 × | 2.5e+04 |" in files(recorded("cuda"))[NAME]
+
+
+def test_page_without_records_says_so(tmp_path):
+    assert "run `make bench`" in files(tmp_path)[NAME]
+
+
+def test_damaged_records_are_named(recorded):
+    folder = recorded()
+    record = json.loads((folder / "adding.json").read_text())
+    record["results"]["rows"][1]["ratio"] = 1.0
+    (folder / "adding.json").write_text(json.dumps(record))
+    with pytest.raises(BookError, match=r"adding\.json is damaged: .* has not the ratio 12\.5"):
+        files(folder)
+    (folder / "adding.json").write_text("{")
+    with pytest.raises(BookError, match=r"adding\.json is damaged"):
+        files(folder)
+
+
+def test_recorded_results_of_this_repository_are_readable(root):
+    found = files(root / "results" / "benchmarks")
+    scripts = {path.stem.removeprefix("bench_") for path in (root / "benchmarks").glob("*.py")}
+    shown = {name for name in scripts if f"(bench-{name})=" in found[NAME]}
+    assert "transforms" in shown

@@ -1,0 +1,110 @@
+"""The pages on this build and for teachers, and which pages are written at all."""
+
+from pathlib import Path
+
+import pytest
+
+from sotlib.book import cache, status, teachers
+from sotlib.book._common import Layout, write_atomically
+from sotlib.book.chapters import Page, read_pages
+from sotlib.book.generated import PAGES, Context, generate
+
+CHAPTER = """\
+---
+kernelspec: {name: python3, display_name: Python 3, language: python}
+---
+
+# A chapter
+
+**You need** a little, as in {doc}`other`.
+**Afterwards** you know more.
+
+```{code-cell} ipython3
+:tags: [parameters]
+scale = "laptop"
+```
+
+```{exercise}
+:label: ex-a
+
+Do it.
+```
+
+````{solution-start} ex-a
+````
+```{code-cell} ipython3
+a = 1
+```
+```{code-cell} ipython3
+:tags: [self-check]
+assert a == 1, "one"
+```
+````{solution-end}
+````
+"""
+WORDS = "word " * 1500
+
+
+def page_of(text, name="part/one"):
+    return Page(name, Path("one.md"), text)
+
+
+def test_status_has_the_time_of_each_chapter(tmp_path):
+    cache.store(tmp_path, "part/one", "key", "text", 41.26)
+    cache.store(tmp_path, "part/two", "key", "text", 240.0)
+    text = status.page(["part/one", "part/two", "part/three"], tmp_path, scale="smoke")
+    assert "| {doc}`/part/one` | 41 s |" in text
+    assert "| {doc}`/part/two` | 4.0 min |" in text
+    assert "| {doc}`/part/three` | unknown |" in text
+    assert "| **together** | **4.7 min** |" in text
+    assert "Scale: **smoke**" in text
+    assert "| torch | " in text
+    assert text == status.page(["part/one", "part/two", "part/three"], tmp_path, scale="smoke")
+
+
+def test_time_of_a_chapter_is_kept_with_it(tmp_path):
+    cache.store(tmp_path, "part/one", "key", "text", 1.26)
+    assert cache.seconds_of(tmp_path, "part/one") == 1.3
+    assert cache.load(tmp_path, "part/one", "key") == "text"
+    (tmp_path / "part/one.json").write_text("{")
+    assert cache.seconds_of(tmp_path, "part/one") is None
+
+
+def test_teachers_see_needs_goals_time_and_exercises():
+    text = teachers.page(f"before\n{teachers.MARK}\nafter", [page_of(CHAPTER)])
+    assert text.startswith("before\n### {doc}`/part/one`")
+    assert "**You need** a little, as in {doc}`/part/other`.\n**Afterwards** you know" in text
+    assert "1 exercise, 1 with a self-check; `make assignment CHAPTER=part/one`." in text
+    assert text.endswith("after")
+
+
+def test_time_grows_with_words_but_not_with_solutions():
+    short = teachers.minutes(page_of(CHAPTER))
+    assert teachers.minutes(page_of(CHAPTER + WORDS)) == short + 10
+    solution = CHAPTER.replace("````{solution-end}", f"{WORDS}\n\n````{{solution-end}}")
+    assert teachers.minutes(page_of(solution)) == short
+
+
+def test_only_listed_pages_are_written(tmp_path):
+    layout = Layout(tmp_path, tmp_path / "_build")
+    pages = [page_of(CHAPTER), Page("appendix/status", None, "")]
+    context = Context(layout, pages, {}, {}, "smoke")
+    assert set(generate(context)) == {"appendix/status"}
+    pages.append(Page("appendix/for-teachers", None, ""))
+    write_atomically(layout.source / "appendix/for-teachers.md", teachers.MARK)
+    assert "part/one" in generate(context)["appendix/for-teachers"]
+
+
+@pytest.fixture(scope="module")
+def chapters():
+    root = Path(__file__).parents[1]
+    pages = read_pages(Layout(root, root / "_build"), tuple(PAGES))
+    return [p for p in pages if p.is_notebook and not p.name.startswith("appendix/")]
+
+
+def test_every_chapter_says_what_it_needs_and_gives(chapters):
+    assert chapters
+    for chapter in chapters:
+        text = teachers.goals(chapter)
+        assert text, f'{chapter.name} lacks its "**You need** … **Afterwards** …" paragraph'
+        assert "**Afterwards**" in text
