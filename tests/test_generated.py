@@ -99,7 +99,7 @@ def test_only_listed_pages_are_written(tmp_path):
 def chapters():
     root = Path(__file__).parents[1]
     pages = read_pages(Layout(root, root / "_build"), tuple(PAGES))
-    return [p for p in pages if p.is_notebook and not p.name.startswith("appendix/")]
+    return [p for p in pages if teachers.is_chapter(p)]
 
 
 def test_every_chapter_says_what_it_needs_and_gives(chapters):

@@ -15,8 +15,13 @@ _WORDS, _CELL, _EXERCISE = 150, 1.5, 12
 
 def page(text: str, pages: Sequence[Page]) -> str:
     """Write a section for each chapter where the page's source has ``<!-- chapters -->``."""
-    sections = [_section(p) for p in pages if p.is_notebook and not p.name.startswith("appendix/")]
-    return text.replace(MARK, "\n".join(sections))
+    return text.replace(MARK, "\n".join(_section(p) for p in pages if is_chapter(p)))
+
+
+def is_chapter(page: Page) -> bool:
+    """Whether a page is a chapter of one of the papers, not the introduction or an appendix."""
+    folder, _, _ = page.name.rpartition("/")
+    return page.is_notebook and folder not in ("", "appendix")
 
 
 def goals(chapter: Page) -> str:
