@@ -19,7 +19,7 @@ SITE = Path(os.environ["SITE"]).resolve() if os.environ.get("SITE") else None
 NAMES = page_names(SITE) if SITE else []
 HAVING = {
     mark: [name for name in NAMES if mark in (SITE / name).read_text(encoding="utf-8")]
-    for mark in ("<audio", 'class="sot-slider"', ".ipynb")
+    for mark in ("<audio", 'class="sot-slider"', '.ipynb"')
 }
 
 
@@ -252,7 +252,7 @@ def test_drawn_figures_are_turned_in_dark_mode(visit):
         assert all(("invert(1)" in text) == (scheme == "dark") for text in filters)
 
 
-@pytest.mark.parametrize("name", HAVING[".ipynb"])
+@pytest.mark.parametrize("name", HAVING['.ipynb"'])
 def test_downloaded_notebook_is_executed(name):
     (link,) = {link for link in anchors(SITE / name).links if link.endswith(".ipynb")}
     notebook = json.loads(_target(name, link)[0].read_text(encoding="utf-8"))
