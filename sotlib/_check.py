@@ -1,6 +1,7 @@
 """Checks of what a caller passes in: each error names the argument, what came and the cure."""
 
 import math
+import numbers
 
 import torch
 
@@ -14,8 +15,8 @@ def one_of(name, value, known):
 
 
 def is_number(value):
-    """Whether `value` is a Python number; booleans are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether `value` is a real number of Python or NumPy; booleans are not."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def positive(name, value):
@@ -27,13 +28,13 @@ def positive(name, value):
 
 def count(name, value, *, least=1):
     """Return `value` if it is an integer of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}.")
-    return value
+    return int(value)
 
 
-def floating(name, tensor):
-    """Return `tensor` if it is a floating-point tensor."""
+def floating(name, tensor, *, half=False):
+    """Return `tensor` if it is one of float32 or float64 (`half`: or of half precision)."""
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(
             f"{name} must be a torch.Tensor; got {type(tensor).__name__}. "
@@ -41,9 +42,11 @@ def floating(name, tensor):
         )
     if not tensor.is_floating_point():
         raise TypeError(
-            f"{name} must hold floating-point numbers; got {tensor.dtype}. "
-            f"Convert it with {name}.float() and scale it to [-1, 1] if it is integer audio."
+            f"{name} must hold floating-point numbers; got {tensor.dtype}. Convert it with "
+            ".float(); integer audio also needs scaling to [-1, 1]."
         )
+    if not half and tensor.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"{name} must be float32 or float64; got {tensor.dtype}. Use .float().")
     return tensor
 
 
@@ -81,3 +84,12 @@ def non_negative(name, tensor):
             "mass. Take magnitudes or powers first."
         )
     return tensor
+
+
+def first_derivative_only(name):
+    """Raise where a derivative is being taken of a gradient that was computed by hand."""
+    if torch.is_grad_enabled():  # in a backward pass: with create_graph=True
+        raise RuntimeError(
+            f"{name} has no second derivative: its gradient is computed by hand. Call backward or "
+            "torch.autograd.grad without create_graph=True."
+        )

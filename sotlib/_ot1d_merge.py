@@ -178,7 +178,15 @@ def _position_gradient(grad_u, grad_v, a, b, u, v, n, m, end, p):
             j += 1
 
 
-@njit(nogil=True, cache=True)
+def _compile(function):
+    """Compile, and keep the result on disk where there is a place for it."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # neither the library's folder nor the user's can be written
+        return njit(nogil=True)(function)
+
+
+@_compile
 def merge_rows(xw, yw, xp, yp, p, cutoff, tol, start, stop, value, gx, gy, gu, gv):
     """Cost of rows `start` … `stop - 1`, and those derivatives whose arrays have rows.
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
-from torch.autograd.function import once_differentiable
 
+from sotlib import _check
 from sotlib._plane import ground_cost_parts
 from sotlib._sinkhorn_solver import Solution
 
@@ -143,8 +143,8 @@ class _WithGradient(torch.autograd.Function):
         return value.clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, grad):
+        _check.first_derivative_only("sinkhorn_grid")
         grad_a, grad_b = ctx.saved_tensors
         grad = grad[..., None, None]
         return grad * grad_a, grad * grad_b, None, None, None

@@ -78,11 +78,20 @@ def solve(a, b, grid_a, grid_b, settings):
             budget=budget,
             over_relaxation=settings.over_relaxation,
         )  # fmt: skip
-        advance = stage.plain if fraction >= PLAIN_EPSILON else stage.logarithmic
+        plain = fraction >= PLAIN_EPSILON and 2 / fraction + _offset(a, b, penalty, eps) < 600
+        advance = stage.plain if plain else stage.logarithmic
         f, g, steps = advance(f, g)
         n_iter += steps
     error = stage.error(f, g)
     return Solution(f, g, eps, penalty, error, n_iter, to_a, to_b)
+
+
+def _offset(a, b, penalty, eps):
+    """Largest constant in |log u|: relaxed marginals of unequal masses meet half-way."""
+    if math.isinf(penalty):
+        return 0.0
+    ratio = (a.sum((0, 2)) / b.sum((0, 2))).log().abs().max()
+    return penalty / eps * float(ratio) / 2
 
 
 class _Stage:

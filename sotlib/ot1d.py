@@ -18,7 +18,6 @@ both cumulative sums. Conventions:
 """
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from sotlib import _check
 from sotlib._ot1d_sort import first_reaching, solve_by_sorting, take
@@ -47,7 +46,7 @@ def wasserstein_1d(x_weights, y_weights, x_positions, y_positions=None, *, p=2, 
     Tensor, shape (...)
         :math:`W_p^p`, in the unit of the positions to the power p times the unit of mass. Its
         gradient with respect to weights and positions is computed by hand in the same pass; there
-        is no second derivative.
+        is no second derivative: asking for one raises RuntimeError.
 
     Raises
     ------
@@ -129,7 +128,7 @@ def quantile_functions(x_weights, y_weights, x_positions, y_positions=None):
 
 
 def _order(p):
-    if isinstance(p, bool) or not isinstance(p, (int, float)) or not 1 <= p < float("inf"):
+    if not _check.is_number(p) or not 1 <= p < float("inf"):
         raise ValueError(f"p, the order of the cost, must be a finite number >= 1; got {p!r}.")
     return float(p)
 
@@ -177,7 +176,7 @@ def _sort(weights, positions, weights_name, name):
             f"{tuple(weights.shape)}; got {tuple(positions.shape)}."
         ) from None
     _check.finite(name, positions)
-    positions = (positions if positions.ndim == 1 else full).to(weights)
+    positions = positions if positions.ndim == 1 else full  # in their own precision
     if (positions.diff(dim=-1) < 0).any():
         positions, order = positions.sort(dim=-1)
         weights = weights.gather(-1, order.expand(weights.shape))
@@ -191,21 +190,22 @@ class _Transport(torch.autograd.Function):
     def forward(ctx, x, y, u, v, p, cutoff):
         wanted = list(ctx.needs_input_grad[:4])
         wanted[2] = wanted[3] = wanted[2] or wanted[3]
-        solve = solve_by_sorting if x.is_cuda else _solve_by_merging
+        solve = _solve_by_merging if x.device.type == "cpu" else solve_by_sorting
         value, *grads = solve(x, y, u, v, p, cutoff, 64 * torch.finfo(x.dtype).eps, wanted)
         ctx.shapes = [t.shape for t in (x, y, u, v)]
         ctx.save_for_backward(*grads)
         return value
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, upstream):
+        _check.first_derivative_only("wasserstein_1d")
         scale = upstream.unsqueeze(-1)
         needed = zip(ctx.saved_tensors, ctx.shapes, ctx.needs_input_grad, strict=False)
         grads = [(scale * g).sum_to_size(shape) if need else None for g, shape, need in needed]
         return *grads, None, None
 
 
+@torch.compiler.disable  # compiled already, by other means
 def _solve_by_merging(x, y, u, v, p, cutoff, tol, wanted):
     """Linear merge, compiled, one row after the other on torch's number of threads."""
     from sotlib._ot1d_merge import merge  # compiled on first use, so not imported with the library

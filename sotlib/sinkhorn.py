@@ -162,21 +162,16 @@ def plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale):
 
 def checked_settings(epsilon, max_iter, tol, epsilon_scaling, over_relaxation, unbalanced):
     """Return the solver's `Settings`, or raise."""
-    _finite_above_zero("epsilon", epsilon)
+    _check.positive("epsilon", epsilon)
     _check.count("max_iter", max_iter)
     if isinstance(tol, bool) or not isinstance(tol, (int, float)) or not 0 <= tol < math.inf:
         raise ValueError(f"tol must be a number of at least 0; got {tol!r}.")
     if unbalanced is not None:
-        _finite_above_zero("unbalanced", unbalanced)
+        _check.positive("unbalanced", unbalanced)
     return Settings(
         float(epsilon), max_iter, float(tol), bool(epsilon_scaling), bool(over_relaxation),
         unbalanced,
     )  # fmt: skip
-
-
-def _finite_above_zero(name, value):
-    if math.isinf(_check.positive(name, value)):
-        raise ValueError(f"{name} must be finite; got {value!r}.")
 
 
 def unit_masses(a, b, *, balanced):
@@ -195,7 +190,7 @@ def unit_masses(a, b, *, balanced):
 def warn_unless_converged(caller, error, n_iter, settings):
     """Warn with what to change if the error of an item exceeds the tolerance."""
     worst = float(error.max())
-    if worst > settings.tol:
+    if not worst <= settings.tol:  # also where it is not a number
         warnings.warn(
             f"{caller} stopped after {n_iter} updates at a marginal error of {worst:.2g}, above "
             f"tol={settings.tol:g}; raise max_iter (now {settings.max_iter}) or epsilon (now "

@@ -137,7 +137,9 @@ def _random_directions(n_projections, half_circle, generator):
     return tuple(((1 if half_circle else 2) * math.pi * draw).tolist())
 
 
+@torch.compiler.disable
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # what is kept must serve training too
 def _cached_lines(freqs, stretched, angles, device):
     return _lines(np.frombuffer(freqs), np.frombuffer(stretched), angles, device)
 

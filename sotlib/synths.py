@@ -46,9 +46,9 @@ def sinusoid(
     >>> sinusoid(1.0, samples=4, sample_rate=4).round(decimals=3) + 0.0
     tensor([ 0.,  1.,  0., -1.])
     """
-    frequency, amplitude, phase = (
-        torch.as_tensor(v, dtype=torch.float64, device=device)
-        for v in (frequency, amplitude, phase)
+    frequency = torch.as_tensor(frequency, dtype=torch.float64, device=device)
+    amplitude, phase = (
+        torch.as_tensor(v, dtype=torch.float64, device=frequency.device) for v in (amplitude, phase)
     )
     _check.count("samples", samples)
     _check.positive("sample_rate", sample_rate)

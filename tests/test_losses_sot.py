@@ -277,6 +277,35 @@ def test_a_transform_of_ones_own_is_used_as_it_is():
     torch.testing.assert_close(Wasserstein1DLoss(stft)(x, y), expected)
 
 
+def test_positions_of_x_alone_leave_those_of_y_to_the_transform():
+    x, y = torch.randn(2, 1, 4096)
+    loss = Wasserstein1DLoss(fft_size=512)
+    own = loss.transform.positions()
+    assert loss(x, y, x_positions=own + 1.0) > 0.5
+    torch.testing.assert_close(loss(x, y, x_positions=own), loss(x, y))
+
+
+def test_checkpoints_of_sot_loss_load():
+    state = {"loss.bin_positions": torch.ones(513), "loss.transform_module.window": torch.ones(9)}
+    model = torch.nn.ModuleDict({"loss": Wasserstein1DLoss()})
+    model.load_state_dict(state)
+    several = {f"loss_modules.{k}.bin_positions": torch.ones(5) for k in range(3)}
+    MultiResolutionSOTLoss().load_state_dict(several)
+    with pytest.raises(RuntimeError, match="Unexpected key"):
+        Wasserstein1DLoss().load_state_dict({"weight": torch.ones(1)})
+
+
+def test_numpy_numbers_are_numbers():
+    loss = Wasserstein1DLoss(fft_size=np.int64(512), sample_rate=np.float32(16000), p=np.int64(2))
+    assert torch.isfinite(loss(torch.randn(4096), torch.randn(4096)))
+
+
+def test_compiles_around_the_kernel():
+    loss, (x, y) = Wasserstein1DLoss(fft_size=256), torch.randn(2, 1, 2048)
+    compiled = torch.compile(loss, backend="eager")
+    torch.testing.assert_close(compiled(x, y), loss(x, y))
+
+
 def test_bins_per_octave_is_heard():
     coarse = Wasserstein1DLoss("cqt", bins_per_octave=12, n_bins=60)
     assert coarse.transform.positions("absolute")[12].item() == pytest.approx(2 * 32.7)
@@ -301,6 +330,18 @@ IDENTITY = Wasserstein1DLoss("identity")
         (lambda: Wasserstein1DLoss()(X.numpy(), X), TypeError, "x must be a torch.Tensor; got nda"),
         (lambda: Wasserstein1DLoss("fft"), ValueError, "transform must be one of 'stft', 'mel'"),
         (lambda: Wasserstein1DLoss(p=0.5), ValueError, "p, the order of the cost"),
+        (lambda: Wasserstein1DLoss(circular=True), ValueError, "circular=True, an option of sot-l"),
+        (lambda: Wasserstein1DLoss(log=True), ValueError, "log=True, an option of sot-loss"),
+        (
+            lambda: MultiResolutionSOTLoss(reduce=False),
+            ValueError,
+            "reduce=False does not fit several resolutions",
+        ),
+        (
+            lambda: MultiResolutionSOTLoss(fft_sizes=1024),
+            ValueError,
+            "fft_sizes, hop_lengths and win_lengths must be sequences",
+        ),
         (lambda: Wasserstein1DLoss(dim=0), ValueError, "dim must be one of -1, -2; got 0"),
         (lambda: Wasserstein1DLoss(eps=0), ValueError, "eps must be a finite number above 0"),
         (lambda: Wasserstein1DLoss(n_fft=512), TypeError, "unexpected keyword argument 'n_fft'"),
@@ -315,7 +356,7 @@ IDENTITY = Wasserstein1DLoss("identity")
         (
             lambda: IDENTITY(X[None].abs(), X[None].abs(), torch.arange(3.0)),
             ValueError,
-            "x_positions must give one position for each of the 2 bins|also used for y",
+            "x_positions must give one position for each of the 2 bins",
         ),
         (
             lambda: IDENTITY(X[None].abs(), X[None, :1].abs(), torch.arange(2.0)),

@@ -1,6 +1,7 @@
 """Entropic transport on the plane: analytic cases, POT, properties, gradients, bad input."""
 
 import math
+import warnings
 
 import numpy as np
 import ot
@@ -416,3 +417,16 @@ GOOD = torch.full((3, 4), 1 / 12)
 def test_bad_input_says_what_to_do(function, arguments, error, match):
     with pytest.raises(error, match=match):
         function(**{"a": GOOD, "b": GOOD, **arguments})
+
+
+@pytest.mark.parametrize("ratio", [1e-10, 1e-4, 1e4, 1e10])
+@pytest.mark.parametrize("unbalanced", [0.01, 1.0, 8.0])
+def test_unbalanced_masses_may_differ_by_any_factor(ratio, unbalanced, generator):
+    a, b = torch.rand(2, 8, 9, dtype=torch.float64, generator=generator)
+    b = (ratio * b).requires_grad_()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        value = sinkhorn_grid(a, b, unbalanced=unbalanced).value
+    value.backward()
+    assert torch.isfinite(value)
+    assert torch.isfinite(b.grad).all()

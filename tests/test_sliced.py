@@ -187,3 +187,12 @@ GOOD = torch.full((3, 4), 1 / 12)
 def test_bad_input_says_what_to_do(arguments, error, match):
     with pytest.raises(error, match=match):
         sliced_wasserstein(**{"a": GOOD, "b": GOOD, **arguments})
+
+
+def test_a_first_call_in_inference_mode_does_not_spoil_training(generator):
+    a, b = torch.rand(2, 5, 9, generator=generator).flatten(1).softmax(-1).unflatten(-1, (5, 9))
+    with torch.inference_mode():
+        sliced_wasserstein(a, b, time_scale=1.25)
+    a = a.clone().requires_grad_()
+    sliced_wasserstein(a, b, time_scale=1.25).backward()
+    assert torch.isfinite(a.grad).all()

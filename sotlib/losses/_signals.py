@@ -10,7 +10,7 @@ LAYOUT = "(samples,), (batch, samples) or (batch, channels, samples)"
 def signal_pair(x, y):
     """Check two batches of signals; return them as (batch, samples) in one floating dtype."""
     for name, signal in (("x", x), ("y", y)):
-        _check.floating(name, signal)
+        _check.floating(name, signal, half=True)
         if not 1 <= signal.ndim <= 3:
             raise ValueError(f"{name} must have shape {LAYOUT}; got {tuple(signal.shape)}.")
         if signal.numel() == 0:

@@ -44,6 +44,8 @@ class Wasserstein1DLoss(nn.Module):
         Transport along frequency (-1) or along time (-2; positions are frame indices).
     apply_root : bool, default False
         :math:`W_p` instead of :math:`W_p^p`, per frame.
+    circular, log : bool, default False
+        Options of ``sot-loss`` that the paper does not use; True is refused.
     device : str, default 'cpu'
         Where the buffers are created; ``.to(device)`` moves them as usual.
     fft_size, hop_length, win_length, window : default 1024, 256, None, 'flattop'
@@ -100,6 +102,7 @@ class Wasserstein1DLoss(nn.Module):
         eps=1e-8,
         dim=-1,
         apply_root=False,
+        circular=False,
         device="cpu",
         *,
         fft_size=1024,
@@ -116,9 +119,13 @@ class Wasserstein1DLoss(nn.Module):
         sample_rate=22050,
         bin_position_scaling="normalized",
         square_magnitude=False,
+        log=False,
         reduce=True,
     ):
         super().__init__()
+        for name, value in (("circular", circular), ("log", log)):
+            if value:
+                raise ValueError(f"{name}=True, an option of sot-loss, is not supported here.")
         _check.one_of("bin_position_scaling", bin_position_scaling, SCALINGS)
         self.scaling = bin_position_scaling
         self.dim = _check.one_of("dim", dim, (-1, -2))
@@ -161,8 +168,9 @@ class Wasserstein1DLoss(nn.Module):
             Signals; with ``transform='identity'``, representations (batch, bins, frames), whose
             numbers of bins may differ.
         x_positions, y_positions : Tensor, shape (bins,), optional
-            Own positions of the bins; `y_positions` defaults to `x_positions`. Needed with
-            ``transform='identity'`` and ``dim=-1``.
+            Own positions of the bins, by default those of the transform. With
+            ``transform='identity'`` and ``dim=-1`` `x_positions` is needed, and is the default of
+            `y_positions`.
 
         Returns
         -------
@@ -206,72 +214,22 @@ class Wasserstein1DLoss(nn.Module):
                 "x_positions is needed with transform='identity': a tensor of shape (bins,), for "
                 "example torch.linspace(0, 1, bins)."
             )
-        if y_positions is None:
+        if y_positions is None and self.transform is not None and self.dim == -1:
+            y_positions = self.transform.positions(self.scaling)
+        elif y_positions is None:
             if y.shape[-1] != x.shape[-1]:
                 raise ValueError(
                     f"y_positions is needed: x has {x.shape[-1]} bins and y has {y.shape[-1]}."
                 )
             y_positions = x_positions
-        return x_positions.to(x.device), y_positions.to(x.device)
+        return tuple(torch.as_tensor(p, device=x.device) for p in (x_positions, y_positions))
 
-
-class MultiResolutionSOTLoss(nn.Module):
-    """Sum of `Wasserstein1DLoss` over several STFT resolutions.
-
-    Parameters
-    ----------
-    transform : str, default 'stft'
-        As for `Wasserstein1DLoss`.
-    fft_sizes, hop_lengths : sequence of int, default (1024, 2048, 512) and (256, 512, 128)
-        One entry per resolution.
-    win_lengths : sequence of int, optional
-        Default: `fft_sizes`.
-    **kwargs
-        All other arguments of `Wasserstein1DLoss`, for every resolution.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `Wasserstein1DLoss`, and if the sequences differ in length.
-
-    Notes
-    -----
-    A drop-in replacement for the class of this name in ``sot-loss``. Explained in chapter
-    ``sot/transport``.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sotlib import MultiResolutionSOTLoss
-    >>> loss = MultiResolutionSOTLoss(sample_rate=16000, square_magnitude=True)
-    >>> x, y = torch.randn(4, 16000), torch.randn(4, 16000)
-    >>> bool(loss(x, y) > 0), loss(x, x)
-    (True, tensor(0.))
-    """
-
-    def __init__(
-        self,
-        transform="stft",
-        fft_sizes=(1024, 2048, 512),
-        hop_lengths=(256, 512, 128),
-        win_lengths=None,
-        **kwargs,
-    ):
-        super().__init__()
-        win_lengths = fft_sizes if win_lengths is None else win_lengths
-        if not len(fft_sizes) == len(hop_lengths) == len(win_lengths) > 0:
-            raise ValueError(
-                "fft_sizes, hop_lengths and win_lengths must have the same number of entries, at "
-                f"least one; got {len(fft_sizes)}, {len(hop_lengths)} and {len(win_lengths)}."
-            )
-        self.losses = nn.ModuleList(
-            Wasserstein1DLoss(transform, fft_size=size, hop_length=hop, win_length=length, **kwargs)
-            for size, hop, length in zip(fft_sizes, hop_lengths, win_lengths, strict=True)
-        )
-
-    def forward(self, x, y, **kwargs):
-        """Compare two batches of signals, as `Wasserstein1DLoss.forward`."""
-        return torch.stack([loss(x, y, **kwargs) for loss in self.losses]).sum(0)
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        # sot-loss keeps its constants in checkpoints; here they are not part of the state.
+        for key in [k for k in state_dict if k.startswith(prefix)]:
+            if key.removeprefix(prefix).split(".")[0] in ("bin_positions", "transform_module"):
+                del state_dict[key]
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def _representations(x, y):
