@@ -99,7 +99,7 @@ class CQT(Transform):
         kernels, self.longest, lengths, frequencies = create_cqt_kernels(
             q, sample_rate, fmin, n_bins, bins_per_octave, window=window, gamma=gamma
         )
-        self.register_buffer("frequencies", torch.from_numpy(frequencies).float(), persistent=False)
+        self._add("frequencies", frequencies)
         self.shortest = self.longest // 2 + 1 if padding == "reflect" else 1
         kernels = torch.from_numpy(kernels) * lengths.sqrt()[:, None]
         self._group(kernels, [max(1, int(length) - 1).bit_length() for length in lengths])
@@ -112,7 +112,7 @@ class CQT(Transform):
             width = min(1 << power, self.longest)
             start = (self.longest - width) // 2
             kernel = torch.view_as_real(kernels[rows, start : start + width]).permute(1, 0, 2)
-            self.register_buffer(f"kernels_{width}", kernel.flatten(1), persistent=False)
+            self._add(f"kernels_{width}", kernel.flatten(1).numpy())
             self._widths.append(width)
 
     def forward(self, x):
@@ -127,7 +127,7 @@ class CQT(Transform):
             start = half - width // 2
             stop = start + (frames - 1) * self.hop_length + width
             pieces = padded[:, start:stop].unfold(-1, width, self.hop_length)
-            parts = pieces @ getattr(self, f"kernels_{width}").to(x.dtype)
+            parts = pieces @ self._table(x.dtype)(f"kernels_{width}")
             parts = torch.view_as_complex(parts.unflatten(-1, (-1, 2)))
             outputs.append(parts.abs())  # its gradient at 0 is 0, unlike that of a square root
         magnitude = torch.cat(outputs, dim=-1).transpose(-1, -2)

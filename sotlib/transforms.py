@@ -5,26 +5,33 @@ positions of its bins. Magnitudes have a finite gradient everywhere, 0 where the
 """
 
 import librosa
+import numpy as np
 import scipy.signal
 import torch
 from torch import nn
 
 from sotlib import _check
 from sotlib._spectrum import Power, RealFFT
+from sotlib._tables import TableModule
 
 SCALINGS = ("normalized", "normalized_linear", "absolute")
 PADDINGS = ("reflect", "end", "none")
 
 
-class Transform(nn.Module):
+class Transform(TableModule):
     """What all transforms share: checked input, and positions under three scalings.
 
-    Subclasses provide `frequencies` (Hz, a buffer) and `shortest`, the least number of samples.
+    Subclasses add the table `frequencies` (Hz) and set `shortest`, the least number of samples.
     """
 
     def __init__(self, sample_rate):
         super().__init__()
         self.sample_rate = _check.positive("sample_rate", sample_rate)
+
+    @property
+    def frequencies(self):
+        """Centre frequencies of the bins in Hz, shape `(bins,)`."""
+        return self._table(torch.float32)("frequencies")
 
     def positions(self, scaling="normalized"):
         """Where the bins lie.
@@ -129,14 +136,13 @@ class STFT(Transform):
             raise ValueError(f"win_length must not exceed fft_size={fft_size}; got {win_length}.")
         self.padding = _check.one_of("padding", padding, PADDINGS)
         self.power = _check.one_of("power", power, (1, 2))
-        frame = torch.zeros(fft_size)
+        frame = torch.zeros(fft_size, dtype=torch.float64)
         start = (fft_size - self.win_length) // 2
         frame[start : start + self.win_length] = scipy_window(window, self.win_length)
         if normalized:
             frame = frame / fft_size**0.5
-        self.register_buffer("frame", frame, persistent=False)
-        frequencies = torch.fft.rfftfreq(fft_size, 1 / sample_rate, dtype=torch.float64)
-        self.register_buffer("frequencies", frequencies.float(), persistent=False)
+        self._add("frame", frame.numpy())
+        self._add("frequencies", np.fft.rfftfreq(fft_size, 1 / sample_rate))
         self.shortest = {"reflect": fft_size // 2 + 1, "end": 1, "none": fft_size}[padding]
 
     def forward(self, x):
@@ -150,7 +156,7 @@ class STFT(Transform):
         elif self.padding == "end":
             last = (-(-samples // self.hop_length) - 1) * self.hop_length
             x = nn.functional.pad(x, (0, max(last + self.fft_size - samples, 0)))
-        frames = x.unfold(-1, self.fft_size, self.hop_length) * self.frame.to(x.dtype)
+        frames = x.unfold(-1, self.fft_size, self.hop_length) * self._table(x.dtype)("frame")
         spectrum = RealFFT.apply(frames)
         spectrum = Power.apply(spectrum) if self.power == 2 else spectrum.abs()  # abs'(0) is 0
         return spectrum.reshape(*leading, *spectrum.shape[-2:]).transpose(-1, -2)
@@ -198,8 +204,8 @@ class MelSpectrogram(Transform):
         settings = {"sr": sample_rate, "n_fft": fft_size, "n_mels": n_mels}
         filters = librosa.filters.mel(**settings, htk=True, norm=None, dtype="float64")
         centres = librosa.mel_frequencies(n_mels + 2, fmax=sample_rate / 2, htk=True)[1:-1]
-        self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
-        self.register_buffer("frequencies", torch.from_numpy(centres).float(), persistent=False)
+        self._add("filters", filters)
+        self._add("frequencies", centres)
 
     def positions(self, scaling="normalized"):
         """Where the bands lie, shape `(n_mels,)`; see `Transform.positions` and the notes above."""
@@ -209,11 +215,11 @@ class MelSpectrogram(Transform):
     def forward(self, x):
         """Band powers `(..., n_mels, frames)` of signals `(..., samples)`."""
         self._check_input(x)
-        return self.filters.to(x.dtype) @ self.stft(x)
+        return self._table(x.dtype)("filters") @ self.stft(x)
 
 
 def scipy_window(name, length):
-    """A periodic window of SciPy as a float tensor."""
+    """A periodic window of SciPy, in double precision."""
     try:
         window = scipy.signal.get_window(name, length, fftbins=True)
     except (ValueError, TypeError) as error:
@@ -221,4 +227,4 @@ def scipy_window(name, length):
             f"window must be a name known to scipy.signal.get_window, such as 'flattop', 'hann' or "
             f"'boxcar'; got {name!r} ({error})."
         ) from None
-    return torch.from_numpy(window).float()
+    return torch.from_numpy(window)

@@ -5,6 +5,7 @@ import copy
 import librosa
 import numpy as np
 import pytest
+import scipy.signal
 import torch
 from nnAudio.features import CQT1992v2
 
@@ -170,10 +171,18 @@ class TestShapes:
         torch.testing.assert_close(transform(x), transform(x.contiguous()))
 
     @each
-    def test_state_is_empty_and_buffers_move(self, transform):
-        module = copy.deepcopy(transform).double()
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+    def test_casting_the_module_rounds_no_constant(self, transform, dtype, signal):
+        module = copy.deepcopy(transform).to(dtype).float()
         assert not module.state_dict()
-        assert all(b.dtype == torch.float64 for b in module.buffers() if b.is_floating_point())
+        assert torch.equal(module(signal), transform(signal))
+        assert torch.equal(module.positions("absolute"), transform.positions("absolute"))
+
+    def test_double_precision_windows_are_scipys(self, generator):
+        x = torch.randn(64, dtype=torch.float64, generator=generator)
+        ours = STFT(fft_size=64, padding="none", window="flattop")(x)[:, 0]
+        window = scipy.signal.get_window("flattop", 64)
+        np.testing.assert_allclose(ours, np.abs(np.fft.rfft(window * x.numpy())), rtol=1e-12)
 
 
 class TestBadInput:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
+from sotlib._tables import TableModule
+
 from .averaging import frames_inside, mean_over_support
 from .bands import Band, band
 from .channels import channel_operator, frequential_impulses
@@ -14,7 +16,6 @@ from .filters import Wavelet, gaussian, morlet
 from .modulus import as_planes
 from .paths import path_table
 from .setting import Setting
-from .tables import TableModule
 
 FIRST_ORDER = -1  # stands for n2 where there is no second-order wavelet
 

@@ -28,6 +28,9 @@ class TableModule(nn.Module):
         return lambda name: self._buffers.get(f"{name}_{suffix}")
 
     def _apply(self, fn, recurse=True):
+        if recurse:
+            for child in self.children():
+                child._apply(fn)
         for name, buffer in self._buffers.items():
             self._buffers[name] = buffer.to(fn(buffer[:0]).device)
         return self
