@@ -94,7 +94,7 @@ def defined(source: str) -> list[str]:
 
     Examples
     --------
-    >>> defined("import math as m; a, b = 1, 2\\ndef f(): c = 1\\nfor i in (1,): d = i")
+    >>> defined("import math as m; a, b = 1, 2\ndef f(): c = 1\nfor i in (1,): d = i")
     ['m', 'a', 'b', 'f', 'i', 'd']
     """
     found = {}
