@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from nnAudio.utils import create_cqt_kernels
 from torch import nn
@@ -101,7 +102,7 @@ class CQT(Transform):
         )
         self._add("frequencies", frequencies)
         self.shortest = self.longest // 2 + 1 if padding == "reflect" else 1
-        kernels = torch.from_numpy(kernels) * lengths.sqrt()[:, None]
+        kernels = kernels * np.sqrt(lengths.numpy())[:, None]
         self._group(kernels, [max(1, int(length) - 1).bit_length() for length in lengths])
 
     def _group(self, kernels, powers):
@@ -111,8 +112,9 @@ class CQT(Transform):
             rows = [k for k, other in enumerate(powers) if other == power]
             width = min(1 << power, self.longest)
             start = (self.longest - width) // 2
-            kernel = torch.view_as_real(kernels[rows, start : start + width]).permute(1, 0, 2)
-            self._add(f"kernels_{width}", kernel.flatten(1).numpy())
+            kernel = kernels[rows, start : start + width].T
+            kernel = np.stack([kernel.real, kernel.imag], axis=-1).reshape(width, -1)
+            self._add(f"kernels_{width}", kernel)
             self._widths.append(width)
 
     def forward(self, x):

@@ -136,12 +136,12 @@ class STFT(Transform):
             raise ValueError(f"win_length must not exceed fft_size={fft_size}; got {win_length}.")
         self.padding = _check.one_of("padding", padding, PADDINGS)
         self.power = _check.one_of("power", power, (1, 2))
-        frame = torch.zeros(fft_size, dtype=torch.float64)
+        frame = np.zeros(fft_size)
         start = (fft_size - self.win_length) // 2
         frame[start : start + self.win_length] = scipy_window(window, self.win_length)
         if normalized:
             frame = frame / fft_size**0.5
-        self._add("frame", frame.numpy())
+        self._add("frame", frame)
         self._add("frequencies", np.fft.rfftfreq(fft_size, 1 / sample_rate))
         self.shortest = {"reflect": fft_size // 2 + 1, "end": 1, "none": fft_size}[padding]
 
@@ -219,12 +219,11 @@ class MelSpectrogram(Transform):
 
 
 def scipy_window(name, length):
-    """A periodic window of SciPy, in double precision."""
+    """A periodic window of SciPy as an array."""
     try:
-        window = scipy.signal.get_window(name, length, fftbins=True)
+        return scipy.signal.get_window(name, length, fftbins=True)
     except (ValueError, TypeError) as error:
         raise ValueError(
             f"window must be a name known to scipy.signal.get_window, such as 'flattop', 'hann' or "
             f"'boxcar'; got {name!r} ({error})."
         ) from None
-    return torch.from_numpy(window)
