@@ -12,8 +12,6 @@ from sotlib.book._common import Layout
 from sotlib.book.chapters import read_pages
 from sotlib.book.generated import PAGES
 
-# Chapters that docstrings name and that are still to be written. Strike out what is in _toc.yml.
-
 
 @pytest.fixture(scope="module")
 def pages():
