@@ -1,82 +1,56 @@
-"""Joint time-frequency scattering of one 2**16-sample signal, as the drum paper uses it.
-
-Times are medians after a warm-up, all in one process with two threads: the transform without and
-with its gradient, alone and in a batch of eight; a direct evaluation in which every filter runs at
-the full rate; and the parts of the transform that no implementation of this kind can avoid, its
-Fourier transforms, and then its matrix products, each alone on tensors of the same shapes.
-"""
-
-import statistics
-import time
+"""Joint time-frequency scattering in the drum paper's setting, and where its time goes."""
 
 import torch
+from torch.nn.functional import pad
 
-from sotlib.scattering import TimeFrequencyScattering, gaussian, morlet
+from sotlib import TimeFrequencyScattering
+from sotlib.benchmarks import compare, show
+from sotlib.scattering import gaussian, morlet
 
-SAMPLES = 2**16
+SAMPLES, BATCH = 2**16, 8
 SETTING = {"J": 13, "Q": (12, 1), "J_fr": 3, "T": "global", "F": 8}
-BATCH = 8
 
 
-def median_times(functions: dict, rounds: int = 7) -> dict[str, float]:
-    """Median time of each; they take turns, so that a disturbance does not hit one alone."""
-    times = {name: [] for name in functions}
-    for attempt in range(rounds + 1):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            if attempt > 0:  # the first round warms up
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
+@torch.no_grad()
 def without_gradient(scattering, x):
-    with torch.no_grad():
-        return scattering(x)
+    return scattering(x)
 
 
 def with_gradient(scattering, x):
     x = x.detach().requires_grad_()
     scattering(x).square().sum().backward()
-    return x.grad
+
+
+def response(n, wavelet):
+    return torch.from_numpy(morlet(n, wavelet.xi, wavelet.sigma)).float()
 
 
 @torch.no_grad()
 def direct(scattering, x):
-    """The same coefficients of order 2 by full-rate filters, before any average over channels."""
+    """Order 2 by filters at the full rate, before the average over channels."""
     s = scattering.setting
     right = s.padded - s.samples - s.left
-    padded = torch.nn.functional.pad(x[None, None], (s.left, right), mode="reflect")[0, 0]
-    spectrum = torch.fft.fft(padded)
-    scalogram = []
-    for wavelet in s.psi1:
-        response = as_float(morlet(s.padded, wavelet.xi, wavelet.sigma))
-        scalogram.append(torch.fft.ifft(spectrum * response).abs())
-    spectra = torch.fft.fft(torch.stack(scalogram))
-    over_channels = [gaussian(s.padded_fr, 2**s.J_fr)]
-    over_channels += [morlet(s.padded_fr, w.xi, w.sigma) for w in s.psi_fr[1:]]
+    spectrum = torch.fft.fft(pad(x[None, None], (s.left, right), mode="reflect")[0, 0])
+    moduli = [torch.fft.ifft(spectrum * response(s.padded, w)).abs() for w in s.psi1]
+    spectra = torch.fft.fft(torch.stack(moduli))
+    over_channels = [torch.from_numpy(gaussian(s.padded_fr, 2**s.J_fr)).float()]
+    over_channels += [response(s.padded_fr, wavelet) for wavelet in s.psi_fr[1:]]
     means = []
     for n2, wavelet in enumerate(s.psi2):
-        channels = s.channels(n2)
-        if not channels:
+        if not (channels := s.channels(n2)):
             continue
-        response = as_float(morlet(s.padded, wavelet.xi, wavelet.sigma))
-        bands = torch.fft.ifft(spectra[:channels] * response)[:, s.left : s.left + s.samples]
+        bands = torch.fft.ifft(spectra[:channels] * response(s.padded, wavelet))
         sums = torch.zeros(len(over_channels), s.padded_fr)
-        for part in bands.split(4096, dim=1):
+        for part in bands[:, s.left : s.left + s.samples].split(4096, dim=1):
             stack = torch.fft.fft(part, n=s.padded_fr, dim=0)
             for n_fr, filter_ in enumerate(over_channels):
-                moduli = torch.fft.ifft(stack * as_float(filter_)[:, None], dim=0).abs()
-                sums[n_fr] += moduli.sum(dim=1)
+                filtered = torch.fft.ifft(stack * filter_[:, None], dim=0)
+                sums[n_fr] += filtered.abs().sum(dim=1)
         means.append(sums / s.samples)
     return means
 
 
-def as_float(response):
-    return torch.from_numpy(response).float()
-
-
-def rates(scattering):
+def shapes(scattering):
     """(channels, samples) of every array that is transformed back, for each order."""
     s = scattering.setting
     first = {}
@@ -88,74 +62,67 @@ def rates(scattering):
 
 def fourier_transforms(scattering):
     """A function that does the Fourier transforms of one forward pass and nothing else."""
-    first, second = rates(scattering)
+    first, second = shapes(scattering)
     bands = [torch.randn(*shape, dtype=torch.complex64) for shape in first + second]
-    moduli = [torch.randn(*shape) for shape in first]
-    signal = torch.randn(scattering.setting.padded)
-
-    def transform():
-        torch.fft.rfft(signal)
-        for band in bands:
-            torch.fft.ifft(band)
-        for modulus in moduli:
-            torch.fft.rfft(modulus)
-
-    return transform
+    real = [torch.randn(scattering.setting.padded), *(torch.randn(*shape) for shape in first)]
+    return lambda: [torch.fft.rfft(x) for x in real] + [torch.fft.ifft(band) for band in bands]
 
 
 def matrix_products(scattering):
     """A function that does the convolutions over channels of one forward pass, nothing else."""
     s = scattering.setting
-    _, second = rates(scattering)
-    inside = [(channels, length * s.samples // s.padded) for channels, length in second]
     table = scattering._table(torch.float32)
-    convolve = [t for n in range(len(s.psi2)) if (t := table(f"convolve{n}")) is not None]
-    signals = [torch.randn(2 * channels, length) for channels, length in inside]
+    matrices = [table(f"convolve{n2}") for n2 in range(len(s.psi2)) if s.channels(n2)]
+    signals = [
+        torch.randn(2 * channels, length * s.samples // s.padded)
+        for channels, length in shapes(scattering)[1]
+    ]
 
     def multiply():
-        for matrix, signal in zip(convolve, signals, strict=True):
+        for matrix, signal in zip(matrices, signals, strict=True):
             for part in signal.split(1024, dim=1):
                 matrix @ part
 
     return multiply
 
 
-def run(include_direct: bool = True) -> dict[str, float]:
-    """Times in seconds; those of the batch are for all its signals."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        start = time.perf_counter()
-        scattering = TimeFrequencyScattering(SAMPLES, **SETTING)
-        results = {"construction": time.perf_counter() - start}
-        generator = torch.Generator().manual_seed(0)
-        x = torch.randn(SAMPLES, generator=generator)
-        batch = torch.randn(BATCH, SAMPLES, generator=generator)
-        results |= median_times(
-            {
-                "Fourier transforms alone": fourier_transforms(scattering),
-                "matrix products alone": matrix_products(scattering),
-                "forward": lambda: without_gradient(scattering, x),
-                "forward and backward": lambda: with_gradient(scattering, x),
-                "forward, batch of 8": lambda: without_gradient(scattering, batch),
-                "forward and backward, batch of 8": lambda: with_gradient(scattering, batch),
-            }
-        )
-        if include_direct:
-            start = time.perf_counter()
-            direct(scattering, x)
-            results["direct, full rate, order 2"] = time.perf_counter() - start
-    finally:
-        torch.set_num_threads(threads)
-    return results
+def run() -> dict:
+    scattering = TimeFrequencyScattering(SAMPLES, **SETTING)
+    generator = torch.Generator().manual_seed(0)
+    signals = torch.randn(BATCH, SAMPLES, generator=generator)
+    x, one, many = signals[0], f"one signal of {SAMPLES} samples", f"{BATCH} such signals"
+    steps = {"forward": without_gradient, "forward and backward": with_gradient}
+    forward = {"sotlib": lambda: without_gradient(scattering, x)}
+    slow = forward | {"direct, at the full rate, order 2 only": lambda: direct(scattering, x)}
+    parts = {
+        "sotlib, forward": forward["sotlib"],
+        "sotlib, forward and backward": lambda: with_gradient(scattering, x),
+        "the forward pass's Fourier transforms alone": fourier_transforms(scattering),
+        "its matrix products over channels alone": matrix_products(scattering),
+    }
+    rows = compare(f"{one}, forward, beside a direct evaluation", slow, repeats=1)
+    rows += compare(f"{one}, where the time goes", parts)
+    for name, step in steps.items():
+        ways = {
+            "sotlib, one batch": lambda step=step: step(scattering, signals),
+            "sotlib, one by one": lambda step=step: [step(scattering, x) for x in signals],
+        }
+        rows += compare(f"{many}, {name}", ways, repeats=3)
+    return {
+        "title": "Joint time-frequency scattering",
+        "measures": "Noise in float32; J = 13, Q = (12, 1), J_fr = 3, global averages over time, "
+        "F = 8. The direct evaluation runs every filter at the full rate, makes less (no orders 0 "
+        "and 1, no average over channels), and is timed once. Fourier transforms and matrix "
+        "products alone, on arrays of the same shapes, are what no such implementation can avoid.",
+        "device": "cpu",
+        "seeds": [0],
+        "rows": rows,
+        "paths": len(scattering.paths),
+    }
 
 
 def main() -> None:
-    results = run()
-    print(f"{'':34}{'seconds':>9}{'per signal / forward':>22}")
-    for name, seconds in results.items():
-        signals = BATCH if "batch" in name else 1
-        print(f"{name:34}{seconds:9.3f}{seconds / signals / results['forward']:22.2f}")
+    print(show(run()))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ device
     ``cpu`` or ``cuda``.
 rows
     From `compare`, one list for all tasks: mappings with ``task``, ``name``, ``seconds`` (or
-    ``megabytes``) and ``ratio``, the quotient to the first row of the same task, which is ours.
+    ``megabytes``, from `added_megabytes`) and ``ratio``, the quotient to the first row of the
+    same task, which is ours.
 growth
     Optional, from `grow`: ``size`` (what grows, with its unit) and ``series``, each with
     ``name``, ``sizes`` and ``seconds``.
@@ -20,6 +21,7 @@ recorded under ``results/benchmarks/``.
 """
 
 import argparse
+import ctypes
 import gc
 import importlib.util
 import statistics
@@ -99,6 +101,25 @@ def grow(
             series[row["name"]]["sizes"].append(number)
             series[row["name"]]["seconds"].append(row["seconds"])
     return {"size": size, "series": list(series.values())}
+
+
+def added_megabytes(function: Callable) -> float | None:
+    """Most memory in MB that a call holds beside what was held before; None where unknown.
+
+    Resident memory as Linux counts it, after one call that is not counted. Other systems do not
+    let a process set back the peak that they report.
+    """
+    function()
+    gc.collect()
+    try:
+        # What was freed but kept for later would hide what the call takes.
+        getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)
+        Path("/proc/self/clear_refs").write_text("5")
+        before = _resident("VmRSS")
+        function()
+        return _resident("VmHWM") - before
+    except (OSError, TypeError):
+        return None
 
 
 def check_results(results: Mapping) -> None:
@@ -181,6 +202,11 @@ def main(arguments: list[str] | None = None) -> int:
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
     return int(bool(faults) or not scripts)
+
+
+def _resident(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e6
 
 
 def _timed(function: Callable) -> float:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sotlib.benchmarks import check_results, compare, grow, main
+from sotlib.benchmarks import added_megabytes, check_results, compare, grow, main
 from sotlib.book import BookError
 from sotlib.book.benchmarks import NAME, files
 
@@ -59,6 +59,16 @@ def test_growth_leaves_out_who_does_not_take_part():
             "rows": compare("a", {"a": int}),
         }
     )
+
+
+def test_memory_is_the_most_that_is_held_and_not_the_sum():
+    def two_after_each_other():
+        for size in (60_000_000, 100_000_000):
+            _ = len(bytearray(b"x") * size)  # written to, hence resident
+
+    if (megabytes := added_megabytes(two_after_each_other)) is None:
+        pytest.skip("this system does not tell")
+    assert 95 < megabytes < 130
 
 
 @pytest.mark.parametrize(
