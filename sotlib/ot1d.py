@@ -21,6 +21,7 @@ import torch
 
 from sotlib import _check
 from sotlib._ot1d_sort import first_reaching, solve_by_sorting, take
+from sotlib._uncompiled import uncompiled
 
 
 def wasserstein_1d(x_weights, y_weights, x_positions, y_positions=None, *, p=2, cutoff=False):
@@ -205,7 +206,7 @@ class _Transport(torch.autograd.Function):
         return *grads, None, None
 
 
-@torch.compiler.disable  # compiled already, by other means
+@uncompiled  # it is compiled already, by other means
 def _solve_by_merging(x, y, u, v, p, cutoff, tol, wanted):
     """Linear merge, compiled, one row after the other on torch's number of threads."""
     from sotlib._ot1d_merge import merge  # compiled on first use, so not imported with the library

@@ -14,6 +14,7 @@ import torch
 
 from sotlib import _check
 from sotlib._plane import Grid, check_balance, check_masses
+from sotlib._uncompiled import uncompiled
 from sotlib.ot1d import wasserstein_1d
 
 # Positions closer than this fraction of their range are one: cos and sin round differently.
@@ -137,7 +138,7 @@ def _random_directions(n_projections, half_circle, generator):
     return tuple(((1 if half_circle else 2) * math.pi * draw).tolist())
 
 
-@torch.compiler.disable
+@uncompiled
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)  # what is kept must serve training too
 def _cached_lines(freqs, stretched, angles, device):
