@@ -38,12 +38,14 @@ def _slope(d, p):
 
 @njit
 def _cumulate(weights, cumulative):
-    total = 0.0
+    """Cumulative sums; returns the total, or NaN where a weight is negative or not finite."""
+    total, lowest = 0.0, 0.0
     for k in range(weights.shape[0]):
         total += weights[k]
+        lowest = min(lowest, weights[k])
         cumulative[k] = total
     cumulative[-1] = np.inf
-    return total
+    return total if lowest == 0.0 and total < np.inf else np.nan
 
 
 @njit
@@ -203,10 +205,10 @@ def merge_rows(xw, yw, xp, yp, p, cutoff, tol, start, stop, value, gx, gy, gu, g
             v[:m] = yp[row % yp.shape[0]]
             v[m] = v[m - 1]
         total_x, total_y = _cumulate(xw[row], a), _cumulate(yw[row], b)
-        larger = max(total_x, total_y)
-        value[row] = 0.0
-        if larger == 0.0:
+        value[row] = total_x + total_y  # NaN tells the caller that a weight is not one
+        if not value[row] > 0.0:
             continue
+        larger = max(total_x, total_y)
         balanced = abs(total_x - total_y) <= tol * larger
         if balanced:
             b[:m] *= total_x / total_y

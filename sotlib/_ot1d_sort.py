@@ -61,6 +61,8 @@ def solve_by_sorting(x, y, u, v, p, cutoff, tol, wanted):
         silent = torch.maximum(total_a, total_b) == 0
         gx = torch.where(silent, 0.0, gx + shift)
         gy = torch.where(silent, 0.0, gy + shift)
+    valid = torch.minimum(x.amin(-1), y.amin(-1)) >= 0
+    value = torch.where(valid & torch.isfinite(value), value, torch.nan)
     return value.to(dtype), *(g.to(dtype) for g in (gx, gy, gu, gv))
 
 

@@ -75,9 +75,11 @@ def wasserstein_1d(x_weights, y_weights, x_positions, y_positions=None, *, p=2, 
     tensor(1.)
     """
     arguments = _prepare(x_weights, y_weights, x_positions, y_positions)
-    _check.non_negative("x_weights", x_weights)
-    _check.non_negative("y_weights", y_weights)
-    return _Transport.apply(*arguments, _order(p), cutoff)
+    cost = _Transport.apply(*arguments, _order(p), cutoff)
+    if cost.isnan().any():  # cheaper than looking at all weights beforehand
+        _check.non_negative("x_weights", x_weights)
+        _check.non_negative("y_weights", y_weights)
+    return cost
 
 
 def quantile_functions(x_weights, y_weights, x_positions, y_positions=None):
@@ -145,6 +147,8 @@ def _prepare(x, y, u, v):
         _check.floating(name, tensor)
         if tensor.ndim == 0:
             raise ValueError(f"{name} must have at least one dimension; got a scalar.")
+        if tensor.numel() == 0:
+            raise ValueError(f"{name} must not be empty; got shape {tuple(tensor.shape)}.")
     if x.dtype != y.dtype or x.device != y.device:
         raise ValueError(
             f"x_weights and y_weights must share dtype and device; got {x.dtype} on {x.device} "
