@@ -76,7 +76,10 @@ def _rows(entry: Mapping, numbers: Mapping[str, float], status: str) -> list[str
     for check in entry.get("checks", []) if entry.get("figure") else []:
         expected = check.get("expected")
         published = "" if expected is None else f"{expected:g}"
-        ours, tolerance = f"{numbers[check['glue']]:.2g}", f"{check['tolerance']:g}"
+        number = numbers[check["glue"]]
+        whole = float(number).is_integer()
+        ours = f"{number:.0f}" if whole else f"{number:.2g}"
+        tolerance = f"{check['tolerance']:g}"
         # A rightwards arrow in front marks what belongs to the row above.
         rows.append(_row([f"→ {check['what']}", "", published, ours, tolerance, ""]))
     return rows
