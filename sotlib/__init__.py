@@ -3,11 +3,15 @@
 The book beside this library explains each of them: what it computes, why, and what the papers show.
 """
 
+from sotlib.autoencoder import HarmonicAutoencoder
 from sotlib.cqt import CQT
 from sotlib.damping import AdaptiveDamping, ConstantDamping, ScheduledDamping
 from sotlib.drum import RectangularDrum, modal_decays, modal_frequencies, rectangular_drum
 from sotlib.drum_sounds import DrumSounds
+from sotlib.encoders import PitchEncoder, hz_to_unit, soft_argmax, unit_to_hz
 from sotlib.exact import ExactTransport, exact_grid_transport
+from sotlib.harmonic_signals import HarmonicSignals
+from sotlib.harmonic_synth import HarmonicSynth
 from sotlib.losses import (
     MultiResolutionSOTLoss,
     MultiScaleSpectralLoss,
@@ -15,6 +19,12 @@ from sotlib.losses import (
     SlicedSpectrogramLoss,
     SpectralLoss,
     Wasserstein1DLoss,
+)
+from sotlib.metrics import (
+    log_spectral_distance,
+    multi_scale_spectral_distance,
+    raw_chroma_accuracy,
+    raw_pitch_accuracy,
 )
 from sotlib.ot1d import quantile_functions, wasserstein_1d
 from sotlib.pnp import PNPLoss, jacobian, pnp_loss, riemannian_metric
@@ -35,12 +45,16 @@ __all__ = [
     "ConvergenceWarning",
     "DrumSounds",
     "ExactTransport",
+    "HarmonicAutoencoder",
+    "HarmonicSignals",
+    "HarmonicSynth",
     "JTFSLoss",
     "MelSpectrogram",
     "MultiResolutionSOTLoss",
     "MultiScaleSpectralLoss",
     "PNPLoss",
     "ParameterScaler",
+    "PitchEncoder",
     "RectangularDrum",
     "ScheduledDamping",
     "SinkhornResult",
@@ -51,18 +65,25 @@ __all__ = [
     "Wasserstein1DLoss",
     "exact_grid_transport",
     "harmonic_signal",
+    "hz_to_unit",
     "jacobian",
     "jtfs_distance",
     "jtfs_features",
+    "log_spectral_distance",
     "modal_decays",
     "modal_frequencies",
+    "multi_scale_spectral_distance",
     "pnp_loss",
     "quantile_functions",
+    "raw_chroma_accuracy",
+    "raw_pitch_accuracy",
     "rectangular_drum",
     "riemannian_metric",
     "sinkhorn_divergence",
     "sinkhorn_grid",
     "sinusoid",
     "sliced_wasserstein",
+    "soft_argmax",
+    "unit_to_hz",
     "wasserstein_1d",
 ]

@@ -13,6 +13,8 @@ from itertools import pairwise
 import numpy as np
 from numba import njit
 
+from sotlib._compiled import compiled
+
 CHAINS = 4
 _pools = {}
 os.register_at_fork(after_in_child=_pools.clear)  # threads do not survive a fork
@@ -180,15 +182,7 @@ def _position_gradient(grad_u, grad_v, a, b, u, v, n, m, end, p):
             j += 1
 
 
-def _compile(function):
-    """Compile, and keep the result on disk where there is a place for it."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # neither the library's folder nor the user's can be written
-        return njit(nogil=True)(function)
-
-
-@_compile
+@compiled()
 def merge_rows(xw, yw, xp, yp, p, cutoff, tol, start, stop, value, gx, gy, gu, gv):
     """Cost of rows `start` … `stop - 1`, and those derivatives whose arrays have rows.
 

@@ -148,18 +148,56 @@ class STFT(Transform):
     def forward(self, x):
         """Magnitude (or power) `(..., fft_size // 2 + 1, frames)` of signals `(..., samples)`."""
         self._check_input(x)
-        leading = x.shape[:-1]
-        samples, half = x.shape[-1], self.fft_size // 2
-        x = x.reshape(-1, 1, samples)
-        if self.padding == "reflect":
-            x = nn.functional.pad(x, (half, half), mode="reflect")
-        elif self.padding == "end":
-            last = (-(-samples // self.hop_length) - 1) * self.hop_length
-            x = nn.functional.pad(x, (0, max(last + self.fft_size - samples, 0)))
-        frames = x.unfold(-1, self.fft_size, self.hop_length) * self._table(x.dtype)("frame")
-        spectrum = RealFFT.apply(frames)
+        spectrum = RealFFT.apply(self.frames(x.reshape(-1, x.shape[-1])))
         spectrum = Power.apply(spectrum) if self.power == 2 else spectrum.abs()  # abs'(0) is 0
-        return spectrum.reshape(*leading, *spectrum.shape[-2:]).transpose(-1, -2)
+        return spectrum.reshape(*x.shape[:-1], *spectrum.shape[-2:]).transpose(-1, -2)
+
+    def shape(self, x):
+        """Shape `(..., bins, frames)` of what `forward` gives for signals like `x`."""
+        self._check_input(x)
+        length = sum(self._padding(x.shape[-1])) + x.shape[-1]
+        frames = (length - self.fft_size) // self.hop_length + 1
+        return (*x.shape[:-1], self.fft_size // 2 + 1, frames)
+
+    def frames(self, x):
+        """Windowed frames `(batch, frames, fft_size)` of signals `(batch, samples)`."""
+        before, after = self._padding(x.shape[-1])
+        mode = "reflect" if self.padding == "reflect" else "constant"
+        x = nn.functional.pad(x[:, None], (before, after), mode=mode)[:, 0]
+        return x.unfold(-1, self.fft_size, self.hop_length) * self._table(x.dtype)("frame")
+
+    def overlap_add(self, frames, samples):
+        """The adjoint of `frames`: windowed frames summed to signals `(batch, samples)`."""
+        frames = frames * self._table(frames.dtype)("frame")
+        before, after = self._padding(samples)
+        size = (frames.shape[0], before + samples + after)
+        if self.fft_size % self.hop_length:
+            x = torch.ops.aten.unfold_backward(frames, size, -1, self.fft_size, self.hop_length)
+        else:  # frames are made of whole hops, which can be added without an index
+            pieces = frames.unflatten(-1, (-1, self.hop_length))
+            count, overlap = pieces.shape[1:3]
+            x = frames.new_zeros(
+                size[0], max(count + overlap - 1, -(-size[1] // self.hop_length)), self.hop_length
+            )
+            for k in range(overlap):
+                x[:, k : k + count] += pieces[:, :, k]
+            x = x.flatten(1)[:, : size[1]]
+        x = x.contiguous()
+        if self.padding == "reflect":
+            inner = x[:, before : before + samples].clone()
+            inner[:, 1 : before + 1] += x[:, :before].flip(-1)
+            inner[:, samples - after - 1 : samples - 1] += x[:, before + samples :].flip(-1)
+            return inner
+        return x[:, :samples]
+
+    def _padding(self, samples):
+        """Samples that are added before and after a signal."""
+        if self.padding == "reflect":
+            return self.fft_size // 2, self.fft_size // 2
+        if self.padding == "end":
+            last = (-(-samples // self.hop_length) - 1) * self.hop_length
+            return 0, max(last + self.fft_size - samples, 0)
+        return 0, 0
 
 
 class MelSpectrogram(Transform):

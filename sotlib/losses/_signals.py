@@ -7,15 +7,21 @@ from sotlib import _check
 LAYOUT = "(samples,), (batch, samples) or (batch, channels, samples)"
 
 
+def one_signal(name, signal):
+    """Check a batch of signals; return it as (batch, samples), in float32 or float64."""
+    _check.floating(name, signal, half=True)
+    if not 1 <= signal.ndim <= 3:
+        raise ValueError(f"{name} must have shape {LAYOUT}; got {tuple(signal.shape)}.")
+    if signal.numel() == 0:
+        raise ValueError(f"{name} must not be empty; got shape {tuple(signal.shape)}.")
+    _check.finite(name, signal)
+    return widen(signal).reshape(-1, signal.shape[-1])
+
+
 def signal_pair(x, y):
     """Check two batches of signals; return them as (batch, samples) in one floating dtype."""
-    for name, signal in (("x", x), ("y", y)):
-        _check.floating(name, signal, half=True)
-        if not 1 <= signal.ndim <= 3:
-            raise ValueError(f"{name} must have shape {LAYOUT}; got {tuple(signal.shape)}.")
-        if signal.numel() == 0:
-            raise ValueError(f"{name} must not be empty; got shape {tuple(signal.shape)}.")
-        _check.finite(name, signal)
+    one_signal("x", x)
+    one_signal("y", y)
     if x.shape != y.shape:
         raise ValueError(
             f"x and y must have the same shape; got {tuple(x.shape)} and {tuple(y.shape)}. "

@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from sotlib import _check
-from sotlib.losses._signals import signal_pair
+from sotlib._spectral_difference import SpectralDifference
+from sotlib.losses._signals import one_signal, signal_pair
 from sotlib.transforms import STFT
 
 
@@ -159,10 +160,78 @@ class MultiScaleSpectralLoss(nn.Module):
         )
 
     def forward(self, x, y):
-        """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
+        """Compare two batches of signals.
+
+        Parameters
+        ----------
+        x : Tensor, shape (samples,), (batch, samples) or (batch, channels, samples)
+            Signals.
+        y : Tensor of the shape of `x`, or tuple of Tensor
+            Signals; or what `spectra` gave for them. The latter saves their transforms and most of
+            the work on gradients; there is no second derivative then.
+
+        Returns
+        -------
+        Tensor
+            A scalar.
+        """
+        if isinstance(y, tuple):
+            return self._reduce(self._against(one_signal("x", x), y))
         x, y = signal_pair(x, y)
         with torch.autocast(x.device.type, enabled=False):
-            losses = [self._compare(transform(x), transform(y)) for transform in self.transforms]
+            return self._reduce([self._compare(t(x), t(y)) for t in self.transforms])
+
+    @torch.no_grad()
+    def spectra(self, y):
+        """Magnitudes of targets that stay the same over many calls, one tensor for each scale.
+
+        Parameters
+        ----------
+        y : Tensor, shape (samples,), (batch, samples) or (batch, channels, samples)
+            Signals.
+
+        Returns
+        -------
+        tuple of Tensor, shape (batch, bins, frames)
+            Take the same signals of each for a batch: ``tuple(s[10:20] for s in spectra)``.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from sotlib import MultiScaleSpectralLoss
+        >>> mss, x, y = MultiScaleSpectralLoss(), torch.randn(8, 4096), torch.randn(8, 4096)
+        >>> target = mss.spectra(y)
+        >>> bool(torch.isclose(mss(x, target), mss(x, y)))
+        True
+        """
+        y = one_signal("y", y)
+        with torch.autocast(y.device.type, enabled=False):
+            return tuple(transform(y) for transform in self.transforms)
+
+    def _against(self, x, spectra):
+        if len(spectra) != len(self.transforms):
+            raise ValueError(
+                f"y must hold one spectrogram for each of the {len(self.transforms)} scales, as "
+                f"`spectra` returns them; got {len(spectra)}."
+            )
+        losses = []
+        with torch.autocast(x.device.type, enabled=False):
+            for transform, target in zip(self.transforms, spectra, strict=True):
+                expected = transform.shape(x)
+                if target.shape != expected or target.dtype != x.dtype:
+                    raise ValueError(
+                        f"y must hold what `spectra` returns for signals like x, {expected} in "
+                        f"{x.dtype}; got {tuple(target.shape)} in {target.dtype}."
+                    )
+                if x.device.type == "cpu":
+                    weights = self.linear_weight, self.log_weight
+                    arguments = x, target, transform, *weights, self.floor, self.p
+                    losses.append(SpectralDifference.apply(*arguments))
+                else:
+                    losses.append(self._compare(transform(x), target))
+        return losses
+
+    def _reduce(self, losses):
         total = torch.stack(losses)
         return total.mean() if self.reduction == "mean" else total.sum()
 

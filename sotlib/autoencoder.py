@@ -1,0 +1,131 @@
+"""The harmonic autoencoder of the SOT paper: encoder, soft-argmax, synthesiser."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sotlib import _check
+from sotlib.cqt import CQT
+from sotlib.encoders import PitchEncoder, soft_argmax, unit_to_hz
+from sotlib.harmonic_synth import HarmonicSynth
+
+
+class Reconstruction(NamedTuple):
+    """What `HarmonicAutoencoder` makes of a batch of sounds."""
+
+    sound: Tensor
+    """The resynthesised sound, (batch, samples)."""
+    f0: Tensor
+    """Fundamental frequencies in Hz, (batch, frames)."""
+    amplitudes: Tensor
+    """Amplitudes of the harmonics, (batch, frames, harmonics)."""
+    logits: Tensor
+    """Scores of the pitch bins, (batch, frames, bins)."""
+
+
+class HarmonicAutoencoder(nn.Module):
+    """Estimate the pitch and the harmonics of a sound by resynthesising it.
+
+    ``model(model.features(sound))``: the features are constant-Q magnitudes, every frame is encoded
+    by itself, the pitch is the soft-argmax of its logits on the frequency axis of the features, and
+    a harmonic synthesiser decodes.
+
+    Parameters
+    ----------
+    samples : int, default 4096
+        Length of the sounds.
+    sample_rate : float, default 16000
+        In Hz.
+    harmonics : int, default 20
+        Of the synthesiser.
+    temperature : float, default 0.1
+        Of the soft-argmax.
+    roll_off : bool, default False
+        As for `HarmonicSynth`.
+    dropout, pitch_bias : float
+        As for `PitchEncoder`.
+
+    Raises
+    ------
+    ValueError
+        On options out of range, and on features of another size.
+
+    Notes
+    -----
+    Torres, Peeters and Richard (ICASSP 2024); settings of their public configurations: 285 bins, 3
+    per semitone from 32.7 Hz, a hop of 256 samples, zeros around the sound, whose last sample is
+    dropped (4096 samples give 16 frames). Explained in chapter ``sot/autoencoder``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sotlib import HarmonicAutoencoder, HarmonicSignals
+    >>> model, data = HarmonicAutoencoder(), HarmonicSignals("test", size=20)
+    >>> features = model.features(data.signals)
+    >>> features.shape
+    torch.Size([2, 16, 285])
+    >>> output = model(features)
+    >>> output.sound.shape, output.f0.shape, output.amplitudes.shape
+    (torch.Size([2, 4096]), torch.Size([2, 16]), torch.Size([2, 16, 20]))
+    >>> model(features[:, 8:9]).f0.shape  # one frame: everything constant in time
+    torch.Size([2, 1])
+    """
+
+    def __init__(
+        self,
+        *,
+        samples=4096,
+        sample_rate=16000,
+        harmonics=20,
+        temperature=0.1,
+        roll_off=False,
+        dropout=0.5,
+        pitch_bias=0.0,
+    ):
+        super().__init__()
+        self.temperature = _check.positive("temperature", temperature)
+        self.cqt = CQT(
+            sample_rate=sample_rate,
+            n_bins=int(36 * torch.log2(torch.tensor(sample_rate / 2 / 32.7))),
+            window="hann",
+            padding="constant",
+        )
+        bins = len(self.cqt.frequencies)
+        self.encoder = PitchEncoder(
+            bins=bins, harmonics=harmonics, dropout=dropout, pitch_bias=pitch_bias
+        )
+        self.synth = HarmonicSynth(samples=samples, sample_rate=sample_rate, roll_off=roll_off)
+
+    @property
+    def pitch_range(self):
+        """Lowest and highest pitch in Hz: the first and the last bin of the features."""
+        frequencies = self.cqt.frequencies
+        return frequencies[0].item(), frequencies[-1].item()
+
+    @torch.no_grad()
+    def features(self, sound):
+        """Constant-Q magnitudes `(batch, frames, bins)` of sounds `(batch, samples)`."""
+        return self.cqt(sound[..., :-1]).transpose(-1, -2).contiguous()
+
+    def forward(self, features, *, generator=None):
+        """Encode and decode.
+
+        Parameters
+        ----------
+        features : Tensor, shape (batch, frames, bins)
+            As `features` gives them, or a single frame of each.
+        generator : torch.Generator, optional
+            For dropout while training.
+
+        Returns
+        -------
+        Reconstruction
+        """
+        logits, amplitudes = self.encoder(features.flatten(0, 1), generator=generator)
+        low, high = self.pitch_range
+        f0 = unit_to_hz(soft_argmax(logits, temperature=self.temperature), low=low, high=high)
+        f0, amplitudes, logits = (
+            t.unflatten(0, features.shape[:2]) for t in (f0, amplitudes, logits)
+        )
+        return Reconstruction(self.synth(f0, amplitudes), f0, amplitudes, logits)

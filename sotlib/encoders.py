@@ -1,0 +1,241 @@
+"""The pitch encoder of the SOT paper's autoencoder."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sotlib import _check
+
+CHANNELS = (40, 30, 30, 10, 3)
+KERNEL = 15
+
+
+class EncoderOutput(NamedTuple):
+    """What `PitchEncoder` says about a batch of spectra."""
+
+    logits: Tensor
+    """Scores of the pitch bins, (batch, bins)."""
+    amplitudes: Tensor
+    """Amplitudes of the harmonics, (batch, harmonics)."""
+
+
+class PitchEncoder(nn.Module):
+    """From one frame of a constant-Q spectrum to pitch logits and harmonic amplitudes.
+
+    Layer normalisation, a convolution from 1 to 40 channels, a residual one on these (both of 15
+    bins), three pointwise ones down to 10, dropout, one to 3 channels; then a Toeplitz matrix
+    without bias gives the pitch logits, so that a transposed spectrum gives transposed logits, and
+    a linear layer the amplitudes through an exponentiated sigmoid.
+
+    Parameters
+    ----------
+    bins : int, default 285
+        Bins of the spectrum, and of the pitch logits.
+    harmonics : int, default 20
+        Number of amplitudes.
+    dropout : float, default 0.5
+        Probability of a channel's value being dropped before the last pointwise convolution.
+    pitch_bias : float, default 0
+        Not in the paper: where above 0, a trainable bias on the logits which starts by rising from
+        0 to this value over the bins, so that the untrained estimate is high (chapter
+        ``sot/table``).
+
+    Raises
+    ------
+    ValueError
+        On sizes that are not positive, or input of another size.
+
+    Notes
+    -----
+    46 012 parameters with the defaults, as in Torres, Peeters and Richard (ICASSP 2024), after
+    PESTO (Riou et al., ISMIR 2023). Explained in chapter ``sot/autoencoder``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sotlib import PitchEncoder
+    >>> encoder = PitchEncoder()
+    >>> sum(p.numel() for p in encoder.parameters())
+    46012
+    >>> logits, amplitudes = encoder(torch.rand(2, 285))
+    >>> logits.shape, amplitudes.shape
+    (torch.Size([2, 285]), torch.Size([2, 20]))
+    """
+
+    def __init__(self, *, bins=285, harmonics=20, dropout=0.5, pitch_bias=0.0):
+        super().__init__()
+        self.bins = _check.count("bins", bins)
+        _check.count("harmonics", harmonics)
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1; got {dropout!r}.")
+        first, second, third, fourth, last = CHANNELS
+        self.norm = nn.LayerNorm(bins)
+        self.spread = nn.Conv1d(1, first, KERNEL, padding="same")
+        self.residual = nn.Conv1d(first, first, KERNEL, padding="same")
+        self.pointwise = nn.ModuleList(
+            nn.Conv1d(a, b, 1) for a, b in ((first, second), (second, third), (third, fourth))
+        )
+        self.dropout = dropout
+        self.to_features = nn.Conv1d(fourth, last, 1)
+        features = last * bins
+        self.toeplitz = nn.Parameter(torch.empty(features + bins - 1))
+        nn.init.uniform_(self.toeplitz, -1, 1)
+        self.toeplitz.data /= math.sqrt(self.toeplitz.numel())
+        self.pitch_bias = nn.Parameter(torch.linspace(0, pitch_bias, bins)) if pitch_bias else None
+        self.to_amplitudes = nn.Linear(features, harmonics)
+
+    def forward(self, spectra, *, generator=None):
+        """Encode spectra.
+
+        Parameters
+        ----------
+        spectra : Tensor, shape (batch, bins)
+            Magnitudes, linear in amplitude.
+        generator : torch.Generator, optional
+            Random numbers for dropout while training; default: torch's own.
+
+        Returns
+        -------
+        EncoderOutput
+            ``logits`` (batch, bins) and ``amplitudes`` (batch, harmonics), the latter between 0
+            and 2.
+        """
+        _check.floating("spectra", spectra)
+        if spectra.ndim != 2 or spectra.shape[1] != self.bins:
+            raise ValueError(
+                f"spectra must have shape (batch, {self.bins}); got {tuple(spectra.shape)}. Put "
+                "the frames of a spectrogram into the batch."
+            )
+        x = _leaky(self.spread(self.norm(spectra)[:, None]))
+        x = x + _leaky(self.residual(x))
+        for layer in self.pointwise:
+            x = _leaky(layer(x))
+        x = self.to_features(self._drop(x, generator)).flatten(1)
+        # Row i of the Toeplitz matrix holds the parameters from bins - 1 - i on.
+        logits = (x @ self.toeplitz.unfold(0, x.shape[1], 1).T).flip(-1)
+        if self.pitch_bias is not None:
+            logits = logits + self.pitch_bias
+        amplitudes = 2 * torch.sigmoid(self.to_amplitudes(x)) ** math.log(10) + 1e-7
+        return EncoderOutput(logits, amplitudes)
+
+    def _drop(self, x, generator):
+        if not self.training or self.dropout == 0:
+            return x
+        keep = torch.empty_like(x).bernoulli_(1 - self.dropout, generator=generator)
+        return x * keep / (1 - self.dropout)
+
+
+def soft_argmax(logits, *, temperature=0.1):
+    r"""Expected position of the largest logit: a differentiable argmax.
+
+    .. math:: \sum_k \frac{k}{n - 1} \, \mathrm{softmax}(z / T)_k
+
+    Parameters
+    ----------
+    logits : Tensor, shape (..., n)
+        Scores, n at least 2.
+    temperature : float, default 0.1
+        The lower, the closer to the argmax.
+
+    Returns
+    -------
+    Tensor, shape (...)
+        Positions in [0, 1]; 0 is the first bin, 1 the last.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two bins or the temperature is not positive.
+
+    Notes
+    -----
+    Torres, Peeters and Richard (ICASSP 2024). Explained in chapter ``sot/autoencoder``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sotlib import soft_argmax
+    >>> soft_argmax(torch.tensor([0.0, 0.0, 10.0, 0.0, 0.0]))
+    tensor(0.5000)
+    """
+    _check.floating("logits", logits)
+    _check.positive("temperature", temperature)
+    if logits.ndim == 0 or logits.shape[-1] < 2:
+        raise ValueError(f"logits must have at least two bins; got shape {tuple(logits.shape)}.")
+    position = torch.linspace(0, 1, logits.shape[-1], dtype=logits.dtype, device=logits.device)
+    return torch.softmax(logits / temperature, dim=-1) @ position
+
+
+def unit_to_hz(unit, *, low, high):
+    r"""Frequency :math:`l (h / l)^u` of a position on a logarithmic axis.
+
+    Parameters
+    ----------
+    unit : Tensor
+        Positions; 0 is `low`, 1 is `high`.
+    low, high : float
+        Ends of the axis in Hz, ``0 < low < high``.
+
+    Returns
+    -------
+    Tensor
+        Frequencies in Hz.
+
+    Raises
+    ------
+    ValueError
+        If the ends are not in order.
+
+    Notes
+    -----
+    Explained in chapter ``sot/autoencoder``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sotlib import hz_to_unit, unit_to_hz
+    >>> unit_to_hz(torch.tensor([0.0, 0.5, 1.0]), low=100.0, high=400.0).round()
+    tensor([100., 200., 400.])
+    >>> hz_to_unit(torch.tensor([100.0, 200.0, 800.0]), low=100.0, high=400.0)
+    tensor([0.0000, 0.5000, 1.5000])
+    """
+    return low * torch.exp(unit * _span(low, high))
+
+
+def hz_to_unit(frequency, *, low, high):
+    """Position of a frequency on a logarithmic axis: the inverse of `unit_to_hz`.
+
+    Parameters
+    ----------
+    frequency : Tensor
+        In Hz, above 0 (0 gives minus infinity).
+    low, high : float
+        Ends of the axis in Hz.
+
+    Returns
+    -------
+    Tensor
+        Positions; outside of [0, 1] beyond the ends.
+
+    Raises
+    ------
+    ValueError
+        If the ends are not in order.
+
+    Notes
+    -----
+    Explained in chapter ``sot/autoencoder``. For an example see `unit_to_hz`.
+    """
+    return torch.log(frequency / low) / _span(low, high)
+
+
+def _span(low, high):
+    if not 0 < low < high:
+        raise ValueError(f"low and high must satisfy 0 < low < high; got {low!r} and {high!r}.")
+    return math.log(high / low)
+
+
+def _leaky(x):
+    return nn.functional.leaky_relu(x, 0.3)

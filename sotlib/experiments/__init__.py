@@ -1,0 +1,8 @@
+"""The papers' experiments: their runs as data, and how one run is carried out.
+
+Each module here is an experiment that `sotlib.runner` can carry out. It has
+
+- ``BUDGETS``, by name, and ``ROWS``, the runs by the name of their row in the paper's table;
+- ``run(row, seed, *, budget, folder, device, progress)``, which carries out one run, resumes it
+  where it was interrupted, writes its record into the folder and returns it.
+"""

@@ -1,0 +1,174 @@
+"""One training: steps, validations, the best weights, and resuming after an interruption."""
+
+import time
+from pathlib import Path
+
+import torch
+
+from sotlib.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss of a training is no longer finite."""
+
+
+class Training:
+    """Train a model until its limits, from the last checkpoint if there is one.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Called as ``model(features, generator=...)``; its output has the attribute ``sound``.
+    compare : nn.Module
+        ``compare.targets(signals)`` prepares tensors whose first axis is the signals';
+        ``compare(sound, targets)`` is the loss of a batch.
+    data : dict
+        The folds ``train``, ``validation`` and ``test``, with ``signals`` and ``features``.
+    evaluate : callable
+        ``evaluate(model, fold)`` gives metrics and further observations as dicts.
+    limits : Budget
+        Of the experiment.
+    seed : int
+        Of dropout.
+    checkpoint : path
+        Where the state is kept while the training goes on.
+    identity : dict
+        What the checkpoint must agree with.
+    """
+
+    def __init__(
+        self,
+        *,
+        model,
+        compare,
+        data,
+        evaluate,
+        limits,
+        seed,
+        checkpoint,
+        identity,
+        select="lsd_mean_square",
+    ):
+        self.model, self.compare, self.data, self.evaluate = model, compare, data, evaluate
+        self.limits, self.select = limits, select
+        self.path, self.identity = Path(checkpoint), identity
+        self.optimizer = torch.optim.Adam(
+            model.parameters(), lr=limits.learning_rate, weight_decay=1e-4
+        )
+        device = next(model.parameters()).device
+        self.generator = torch.Generator(device=device).manual_seed(seed)
+        self.step, self.curve, self.best, self.seconds = 0, [], {}, 0.0
+        self.losses = []
+
+    def run(self, progress=None):
+        """Train, and return the curve and the test metrics of the best weights."""
+        self._resume()
+        signals, features = self.data["train"].signals, self.data["train"].features
+        targets = self.compare.targets(signals)
+        batches = list(range(0, len(signals), self.limits.batch))
+        interval = self.limits.epochs_between_validations * len(batches)
+        started = time.monotonic() - self.seconds
+        if not self.curve:
+            self._validate()
+        while self.step < self.limits.steps:
+            # In a fixed order: the public code does not shuffle.
+            start = batches[self.step % len(batches)]
+            part = slice(start, start + self.limits.batch)
+            self._train_on(features[part], [t[part] for t in targets])
+            if progress is not None:
+                progress(self.step)
+            if self.step % interval == 0 or self.step == self.limits.steps:
+                self._validate()
+                self.seconds = time.monotonic() - started
+                self._save()
+        last, _ = self._test()
+        self._load_weights(self.best["weights"])
+        test, observed = self._test()
+        return {
+            "test": test,
+            "test_f0_ratio": observed["f0_ratio"],
+            "test_of_last_step": last,
+            "best_step": self.best["step"],
+            "curve": self.curve,
+        }
+
+    def save_best(self, path, numbers):
+        """Write the best weights."""
+        save_checkpoint(path, self.best["weights"], numbers | {"step": self.best["step"]})
+
+    def forget(self):
+        """Remove the checkpoint: the training is finished and recorded."""
+        self.path.unlink(missing_ok=True)
+
+    def _train_on(self, features, targets):
+        self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.compare(self.model(features, generator=self.generator).sound, targets)
+        loss.backward()
+        self.losses.append(loss.item())
+        if not torch.isfinite(loss):
+            raise TrainingDiverged(
+                f"{self.identity}: the loss is {loss.item()} at step {self.step}. A lower learning "
+                "rate may help; the last checkpoint holds the state of the last validation."
+            )
+        self.optimizer.step()
+        self.step += 1
+
+    def _validate(self):
+        self.model.eval()
+        metrics, observed = self.evaluate(self.model, self.data["validation"])
+        mean = sum(self.losses) / len(self.losses) if self.losses else None
+        self.curve.append({"step": self.step, "loss": mean, **metrics, **observed})
+        self.losses = []
+        if not self.best or metrics[self.select] < self.best["value"]:
+            weights = {k: v.detach().clone() for k, v in self.model.encoder.state_dict().items()}
+            self.best = {"step": self.step, "value": metrics[self.select], "weights": weights}
+
+    def _test(self):
+        self.model.eval()
+        return self.evaluate(self.model, self.data["test"])
+
+    def _save(self):
+        tensors = {f"weights.{k}": v for k, v in self.model.encoder.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in self.best["weights"].items()}
+        tensors["generator"] = self.generator.get_state()
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{key}": value for key, value in state.items()}
+        numbers = {
+            "identity": self.identity,
+            "step": self.step,
+            "best": {k: self.best[k] for k in ("step", "value")},
+            "curve": self.curve,
+            "seconds": self.seconds,
+        }
+        save_checkpoint(self.path, tensors, numbers)
+
+    def _resume(self):
+        try:
+            tensors, numbers = load_checkpoint(self.path)
+        except FileNotFoundError:
+            return
+        except CheckpointError as error:
+            print(f"{error}: starting this run again")
+            return
+        # JSON has no tuples
+        if numbers["identity"] != self.identity:
+            print(f"the checkpoint {self.path} is of another run: starting this run again")
+            return
+        self._load_weights(_under("weights.", tensors))
+        self.best = numbers["best"] | {"weights": _under("best.", tensors)}
+        self.generator.set_state(tensors["generator"])
+        state = self.optimizer.state_dict()
+        for name, value in _under("adam.", tensors).items():
+            index, key = name.split(".")
+            state["state"].setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict(state)
+        self.step, self.curve = numbers["step"], numbers["curve"]
+        self.seconds = numbers["seconds"]
+
+    def _load_weights(self, weights):
+        self.model.encoder.load_state_dict(weights)
+
+
+def _under(prefix, tensors):
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

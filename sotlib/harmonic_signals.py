@@ -1,0 +1,102 @@
+"""The synthetic data set of the SOT paper: short harmonic signals of constant pitch."""
+
+import numpy as np
+import torch
+
+from sotlib import _check
+from sotlib.harmonic_synth import HarmonicSynth
+
+FOLDS = ("train", "validation", "test", "all")
+PEAK = 0.9
+
+
+class HarmonicSignals:
+    """Harmonic signals with known fundamental frequencies and amplitudes.
+
+    Each has a fundamental frequency drawn uniformly between 40 and 1950 Hz and one to eight
+    harmonics, the first n, with amplitudes drawn uniformly between 0.4 and 1; all is constant in
+    time. Signals are scaled to a peak of 0.9.
+
+    Parameters
+    ----------
+    fold : {'train', 'validation', 'test', 'all'}, default 'train'
+        70, 20 and 10 % of the signals: disjoint, and the same for every fold of one seed.
+    seed : int, default 0
+        Decides everything that is drawn.
+    size : int, default 4000
+        Number of signals in all folds together, at least 10.
+    samples : int, default 4096
+        Length of each signal.
+    sample_rate : float, default 16000
+        In Hz.
+
+    Attributes
+    ----------
+    f0 : Tensor, shape (signals,)
+        Fundamental frequencies in Hz.
+    amplitudes : Tensor, shape (signals, 8)
+        Amplitudes of the harmonics before scaling; 0 for those that are off.
+    signals : Tensor, shape (signals, samples)
+        The sounds, float32.
+
+    Raises
+    ------
+    ValueError
+        On an unknown fold, or sizes that are not positive.
+
+    Notes
+    -----
+    Torres, Peeters and Richard (ICASSP 2024): the rule is that of their public code; their draws
+    are not public. Explained in chapter ``sot/autoencoder``.
+
+    Examples
+    --------
+    >>> from sotlib import HarmonicSignals
+    >>> data = HarmonicSignals("test", seed=0, size=100)
+    >>> len(data), data.signals.shape, data.signals.abs().amax().item()
+    (10, torch.Size([10, 4096]), 0.9000...)
+    """
+
+    F0_RANGE = (40.0, 1950.0)  # Hz
+    AMPLITUDE_RANGE = (0.4, 1.0)
+    HARMONICS = 8
+
+    def __init__(
+        self,
+        fold: str = "train",
+        *,
+        seed: int = 0,
+        size: int = 4000,
+        samples: int = 4096,
+        sample_rate: float = 16000,
+    ):
+        _check.one_of("fold", fold, FOLDS)
+        _check.count("seed", seed, least=0)
+        _check.count("size", size, least=10)
+        draw = np.random.default_rng([seed, 0])
+        f0 = draw.uniform(*self.F0_RANGE, size)
+        amplitudes = draw.uniform(*self.AMPLITUDE_RANGE, (size, self.HARMONICS))
+        count = draw.integers(1, self.HARMONICS, size, endpoint=True)
+        amplitudes *= np.arange(self.HARMONICS) < count[:, None]
+        chosen = fold_indices(fold, seed=seed, size=size)
+        self.f0 = torch.from_numpy(f0[chosen]).float()
+        self.amplitudes = torch.from_numpy(amplitudes[chosen]).float()
+        synth = HarmonicSynth(samples=samples, sample_rate=sample_rate)
+        signals = synth(self.f0[:, None], self.amplitudes[:, None])
+        self.signals = signals * (PEAK / signals.abs().amax(-1, keepdim=True))
+
+    def __len__(self) -> int:
+        return len(self.f0)
+
+
+def fold_indices(fold: str, *, seed: int, size: int) -> np.ndarray:
+    """Which of all signals lie in a fold; the folds are disjoint."""
+    order = np.random.default_rng([seed, 1]).permutation(size)
+    train, validation = round(0.7 * size), round(0.2 * size)
+    edges = {
+        "train": (0, train),
+        "validation": (train, train + validation),
+        "test": (train + validation, size),
+        "all": (0, size),
+    }
+    return order[slice(*edges[fold])]
