@@ -1,9 +1,11 @@
 """One training: steps, validations, the best weights, and resuming after an interruption."""
 
+import sys
 import time
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from sotlib.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 
@@ -149,11 +151,11 @@ class Training:
         except FileNotFoundError:
             return
         except CheckpointError as error:
-            print(f"{error}: starting this run again")
+            tqdm.write(f"{error}: this run starts again", file=sys.stderr)
             return
-        # JSON has no tuples
         if numbers["identity"] != self.identity:
-            print(f"the checkpoint {self.path} is of another run: starting this run again")
+            message = f"the checkpoint {self.path} is of another run: this one starts again"
+            tqdm.write(message, file=sys.stderr)
             return
         self._load_weights(_under("weights.", tensors))
         self.best = numbers["best"] | {"weights": _under("best.", tensors)}

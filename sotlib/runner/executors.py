@@ -1,0 +1,54 @@
+"""Where runs are carried out: processes or threads of this machine, or a Dask cluster."""
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+
+from sotlib.runner.tasks import one_thread
+
+PATIENCE = "20s"  # with a scheduler that does not answer
+
+
+@contextlib.contextmanager
+def processes(workers: int) -> Iterator[Executor]:
+    """Processes on this machine, one thread each."""
+    # A forked process would inherit locks of torch's threads; idle threads should sleep.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=one_thread)
+    try:
+        yield pool
+    finally:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def threads(workers: int) -> Iterator[Executor]:
+    """Threads of this process, for small models side by side on one GPU."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """The workers of a Dask scheduler; what a lost worker did is given to another."""
+    try:
+        from distributed import Client
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "a Dask cluster needs the package distributed: pip install 'sotlib[cluster]'"
+        ) from None
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except OSError as error:
+        raise ConnectionError(f"no Dask scheduler answers at {address}: {error}") from None
+    with client:
+        client.run(one_thread)
+        yield client.get_executor(pure=False)

@@ -1,0 +1,268 @@
+"""Sweeps: complete, resumable after a kill, and carried out by a Dask cluster."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from sotlib.experiments import sot_table
+from sotlib.records import read_record
+from sotlib.runner import Sweep, carry_out, executors, experiment, plan, status
+from sotlib.runner.__main__ import main
+from sotlib.runner.tasks import MARKER
+
+ROWS = ["SOT-512", "MSS-Lin"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The smoke runs of two rows, carried out in this process on one thread."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for row in ROWS:
+        sot_table.run(row, 1, budget="smoke", folder=folder)
+    torch.set_num_threads(before)
+    return folder
+
+
+def numbers(path):
+    """A record without what depends on the day and on the machine."""
+    record = read_record(path)
+    return {key: record[key] for key in ("kind", "configuration", "seeds", "budget", "results")}
+
+
+def command(folder, *more):
+    names = ",".join(ROWS)
+    return [
+        *(sys.executable, "-m", "sotlib.runner", "sot_table", "--budget", "smoke"),
+        *("--seeds", "1", "--rows", names, "--folder", str(folder), *more),
+    ]
+
+
+def test_plan_goes_through_all_rows_seed_by_seed():
+    tasks = plan("sot_table", budget="smoke", seeds=[3, 5])
+    rows = list(sot_table.ROWS)
+    assert [(t.row, t.seed) for t in tasks] == [(r, s) for s in (3, 5) for r in rows]
+    assert all(t.steps == sot_table.BUDGETS["smoke"].steps for t in tasks)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "nothing"}, "experiment must be one of 'sot_table'"),
+        ({"budget": "big"}, "budget must be one of 'paper', 'reduced', 'smoke'"),
+        ({"rows": ["SOT-4096"]}, "rows must be one of 'MSS-Lin'"),
+        ({"seeds": []}, "seeds must be different numbers"),
+        ({"seeds": [1, 1]}, "seeds must be different numbers"),
+        ({"seeds": [-1]}, "seeds must be an integer of at least 0"),
+    ],
+)
+def test_plan_refuses_what_there_is_not(change, message):
+    arguments = {"name": "sot_table", "budget": "smoke", "seeds": [1]} | change
+    with pytest.raises(ValueError, match=message):
+        plan(arguments.pop("name"), **arguments)
+
+
+def test_only_modules_with_rows_are_experiments():
+    assert experiment("sot_table") is sot_table
+    with pytest.raises(ValueError, match="got 'training'"):
+        experiment("training")
+
+
+def test_processes_give_what_one_process_gives(uninterrupted, tmp_path):
+    tasks = plan("sot_table", budget="smoke", seeds=[1], rows=ROWS)
+    assert "0 of 1 recorded" in status(tasks, tmp_path)
+    assert Sweep(tasks, tmp_path, workers=2).run() == {}
+    assert status(tasks, tmp_path).count("1 of 1 recorded, 0 begun") == 2
+    for row in ROWS:
+        assert numbers(tmp_path / f"{row}-1.json") == numbers(uninterrupted / f"{row}-1.json")
+    left = {path.suffix for path in tmp_path.iterdir()}
+    assert left == {".json", ".safetensors"}  # no checkpoint, marker or temporary file
+
+
+def test_recorded_runs_are_not_repeated(uninterrupted, capsys):
+    before = {path: path.stat().st_mtime_ns for path in uninterrupted.glob("*.json")}
+    arguments = ["sot_table", "--budget", "smoke", "--seeds", "1", "--rows", ",".join(ROWS)]
+    assert main([*arguments, "--folder", str(uninterrupted)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in uninterrupted.glob("*.json")} == before
+    assert "1 of 1 recorded" in capsys.readouterr().out
+
+
+def test_killed_sweep_continues_with_the_same_result(uninterrupted, tmp_path):
+    """Killed without warning after its first checkpoint, then started again."""
+    sweep = subprocess.Popen(
+        command(tmp_path, "--workers", "1"), start_new_session=True, stderr=subprocess.DEVNULL
+    )
+    first = tmp_path / f"{ROWS[0]}-1.checkpoint.safetensors"
+    wait_for(first.exists, sweep)
+    os.killpg(sweep.pid, signal.SIGKILL)
+    sweep.wait()
+    assert not (tmp_path / f"{ROWS[1]}-1.json").exists()
+
+    again = subprocess.run(command(tmp_path, "--workers", "1"), capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    for row in ROWS:
+        assert numbers(tmp_path / f"{row}-1.json") == numbers(uninterrupted / f"{row}-1.json")
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the worker in /proc")
+def test_killed_worker_does_not_end_the_sweep(uninterrupted, tmp_path):
+    sweep = subprocess.Popen(
+        command(tmp_path, "--workers", "1"), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    wait_for((tmp_path / f"{ROWS[0]}-1.progress").exists, sweep)
+    os.kill(worker_of(sweep.pid), signal.SIGKILL)
+    _, errors = sweep.communicate(timeout=150)
+    assert sweep.returncode == 0
+    assert b"a worker was killed" in errors
+    for row in ROWS:
+        assert numbers(tmp_path / f"{row}-1.json") == numbers(uninterrupted / f"{row}-1.json")
+
+
+def interrupt_at(step):
+    def progress(done):
+        if done >= step:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_run_goes_on_from_its_checkpoint(uninterrupted, tmp_path, one_thread):
+    with pytest.raises(KeyboardInterrupt):
+        sot_table.run(ROWS[0], 1, budget="smoke", folder=tmp_path, progress=interrupt_at(5))
+    steps = []
+    sot_table.run(ROWS[0], 1, budget="smoke", folder=tmp_path, progress=steps.append)
+    assert steps == [5, 6]
+    name = f"{ROWS[0]}-1.json"
+    assert numbers(tmp_path / name) == numbers(uninterrupted / name)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip"])
+def test_damaged_checkpoint_is_reported_and_recomputed(
+    uninterrupted, tmp_path, one_thread, damage, capsys
+):
+    with pytest.raises(KeyboardInterrupt):
+        sot_table.run(ROWS[0], 1, budget="smoke", folder=tmp_path, progress=interrupt_at(5))
+    (path,) = tmp_path.glob("*.checkpoint.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content if damage == "flip" else content[: len(content) // 2])
+    steps = []
+    sot_table.run(ROWS[0], 1, budget="smoke", folder=tmp_path, progress=steps.append)
+    assert steps == [1, 2, 3, 4, 5, 6]
+    assert f"{path.name} is damaged" in capsys.readouterr().err
+    name = f"{ROWS[0]}-1.json"
+    assert numbers(tmp_path / name) == numbers(uninterrupted / name)
+
+
+def test_checkpoint_of_another_setting_is_not_taken(tmp_path, one_thread, capsys):
+    with pytest.raises(KeyboardInterrupt):
+        sot_table.run(ROWS[0], 1, budget="smoke", folder=tmp_path, progress=interrupt_at(5))
+    (path,) = tmp_path.glob("*.checkpoint.safetensors")
+    path.rename(tmp_path / "SOT-512-2.checkpoint.safetensors")
+    steps = []
+    sot_table.run(ROWS[0], 2, budget="smoke", folder=tmp_path, progress=steps.append)
+    assert steps[0] == 1
+    assert "is of another run" in capsys.readouterr().err
+
+
+def test_damaged_record_is_put_aside_and_recomputed(uninterrupted, tmp_path, capsys):
+    name = f"{ROWS[0]}-1.json"
+    (tmp_path / name).write_text((uninterrupted / name).read_text()[:200])
+    tasks = plan("sot_table", budget="smoke", seeds=[1], rows=ROWS[:1])
+    assert Sweep(tasks, tmp_path, workers=1).run() == {}
+    assert numbers(tmp_path / name) == numbers(uninterrupted / name)
+    assert "is damaged" in capsys.readouterr().err
+    assert len(list(tmp_path.glob("*.damaged-*"))) == 1
+
+
+def test_diverged_run_is_named_and_the_others_go_on(tmp_path, monkeypatch, one_thread, capsys):
+    broken = sot_table.Comparison.forward
+
+    def forward(self, sound, targets):
+        loss = broken(self, sound, targets)
+        return loss * float("nan") if self.transport is not None else loss
+
+    monkeypatch.setattr(sot_table.Comparison, "forward", forward)
+    tasks = plan("sot_table", budget="smoke", seeds=[1], rows=ROWS)
+    # Runs of another device share this process, where the patch holds.
+    failed = Sweep(tasks, tmp_path, workers=1, device="cpu:0").run()
+    assert list(failed) == ["SOT-512-1"]
+    assert "the loss is nan at step 0" in failed["SOT-512-1"]
+    assert (tmp_path / "MSS-Lin-1.json").exists()
+
+
+def test_folder_that_a_worker_does_not_see_is_named(tmp_path):
+    (task,) = plan("sot_table", budget="smoke", seeds=[1], rows=ROWS[:1])
+    with pytest.raises(FileNotFoundError, match="all workers must see it"):
+        carry_out(task, tmp_path / "elsewhere")
+    (tmp_path / MARKER).write_text("{}")
+    assert carry_out(task, tmp_path) == task.name
+
+
+def test_command_line_names_what_is_wrong(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(executors, "PATIENCE", "1s")
+    with pytest.raises(SystemExit):
+        main(["sot_table", "--budget", "huge"])
+    assert "budget must be one of" in capsys.readouterr().err
+    arguments = ["sot_table", "--budget", "smoke", "--seeds", "1", "--folder", str(tmp_path)]
+    assert main([*arguments, "--status"]) == 0
+    assert capsys.readouterr().out.count("0 of 1 recorded") == len(sot_table.ROWS)
+    assert main([*arguments, "--cluster", "tcp://127.0.0.1:9"]) == 1
+    assert "no Dask scheduler answers" in capsys.readouterr().err
+
+
+class TestDask:
+    """A real scheduler with two worker processes on this machine."""
+
+    @pytest.fixture
+    def cluster(self):
+        distributed = pytest.importorskip("distributed")
+        with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster:
+            yield cluster
+
+    def test_lost_worker_and_the_same_records(self, cluster, uninterrupted, tmp_path):
+        sweep = subprocess.Popen(
+            command(tmp_path, "--cluster", cluster.scheduler_address),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        wait_for((tmp_path / f"{ROWS[0]}-1.progress").exists, sweep)
+        worker = next(iter(cluster.workers.values()))
+        os.kill(worker.pid, signal.SIGKILL)
+        _, errors = sweep.communicate(timeout=170)
+        assert sweep.returncode == 0, errors.decode()
+        for row in ROWS:
+            assert numbers(tmp_path / f"{row}-1.json") == numbers(uninterrupted / f"{row}-1.json")
+
+
+def wait_for(condition, sweep):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert sweep.poll() is None, "the sweep ended too early"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def worker_of(process):
+    """The worker of a pool with one: the child that is not multiprocessing's own tracker."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    (worker,) = [c for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
+    return int(worker)
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
