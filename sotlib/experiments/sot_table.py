@@ -13,6 +13,7 @@ from torch import nn
 
 from sotlib import _check
 from sotlib.autoencoder import HarmonicAutoencoder
+from sotlib.checkpoints import load_checkpoint
 from sotlib.encoders import hz_to_unit
 from sotlib.experiments.training import Training
 from sotlib.harmonic_signals import HarmonicSignals
@@ -28,6 +29,7 @@ from sotlib.transforms import STFT
 
 SCALES = (2048, 1024, 512, 256, 128, 64)
 SAMPLE_RATE = 16000
+FOLDS = ("train", "validation", "test")
 PAPER_SEEDS = (42, 123, 456, 789, 101112)
 DATA_SEED = 0  # the paper's runs share one file of signals too
 
@@ -193,7 +195,27 @@ def make_model(setting, *, seed=0):
         )
 
 
-FOLDS = ("train", "validation", "test")
+def load_model(path):
+    """The trained model whose weights `run` wrote; in evaluation mode.
+
+    Parameters
+    ----------
+    path : path
+        ``<row>-<seed>.safetensors``.
+
+    Returns
+    -------
+    HarmonicAutoencoder
+
+    Raises
+    ------
+    FileNotFoundError, CheckpointError
+        If there is no such file, or it is damaged.
+    """
+    weights, numbers = load_checkpoint(path)
+    model = make_model(ROWS[numbers["row"]])
+    model.encoder.load_state_dict(weights)
+    return model.eval()
 
 
 @dataclass(frozen=True)
