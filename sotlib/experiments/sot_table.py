@@ -155,11 +155,17 @@ def run(row, seed, *, budget="reduced", folder, device="cpu", progress=None):
     """
     _check.one_of("row", row, tuple(ROWS))
     _check.one_of("budget", budget, tuple(BUDGETS))
+    options = {"folder": folder, "device": device, "progress": progress}
+    return train("sot_table", row, ROWS[row], seed, budget, BUDGETS[budget], **options)
+
+
+def train(kind, row, setting, seed, budget, limits, *, folder, device, progress):
+    """Carry out `run` with any setting and limits, for an experiment called `kind`."""
     _check.count("seed", seed, least=0)
     path = Path(folder) / f"{row}-{seed}.json"
     if path.exists():
         return read_record(path)
-    setting, limits = ROWS[row], BUDGETS[budget]
+    configuration = {"row": row, **asdict(setting), **asdict(limits), "device": str(device)}
     training = Training(
         model=make_model(setting, seed=seed).to(device),
         compare=Comparison(setting).to(device),
@@ -174,8 +180,8 @@ def run(row, seed, *, budget="reduced", folder, device="cpu", progress=None):
     training.save_best(path.with_suffix(".safetensors"), {"row": row, "seed": seed})
     record = write_record(
         path,
-        kind="sot_table",
-        configuration={"row": row, **asdict(setting), **asdict(limits), "device": str(device)},
+        kind=kind,
+        configuration=configuration,
         results=results,
         seeds=[seed],
         budget="paper" if budget == "paper" else "reduced",
