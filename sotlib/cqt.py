@@ -8,6 +8,7 @@ from nnAudio.utils import create_cqt_kernels
 from torch import nn
 
 from sotlib import _check
+from sotlib._precision import full_precision
 from sotlib.transforms import Transform, scipy_window
 
 
@@ -117,6 +118,7 @@ class CQT(Transform):
             self._add(f"kernels_{width}", kernel)
             self._widths.append(width)
 
+    @full_precision
     def forward(self, x):
         """Magnitude `(..., n_bins, frames)` of signals `(..., samples)`."""
         self._check_input(x)

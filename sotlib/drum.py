@@ -102,12 +102,13 @@ def rectangular_drum(
     heard = _below_nyquist(angular, math.pi * sample_rate, rejection)
     amplitude = torch.where(heard, modal_amplitudes(angular, physical[-1]), 0.0)
     struck = (without_nodes(values) for values in (amplitude, angular, decay))
-    sound = _sum_of_modes(
-        *struck,
-        step=samples / max(samples - 1, 1) / sample_rate,
-        samples=samples,
-        dtype=theta.dtype,
-    )
+    with torch.autocast(theta.device.type, enabled=False):
+        sound = _sum_of_modes(
+            *struck,
+            step=samples / max(samples - 1, 1) / sample_rate,
+            samples=samples,
+            dtype=theta.dtype,
+        )
     return _normalize(sound) if normalize else sound
 
 

@@ -71,8 +71,11 @@ def pnp_loss(
         )
     if damping != 0:
         _check.positive("damping", damping)
+    if len(predicted) == 0:
+        raise ValueError("predicted must hold at least one prediction; got an empty batch.")
     error = predicted.to(metric.dtype) - target.to(metric.dtype)
-    stretched = (metric @ error[..., None])[..., 0] + damping * error
+    with torch.autocast(error.device.type, enabled=False):
+        stretched = (metric @ error[..., None])[..., 0] + damping * error
     return ((error * stretched).sum(-1).mean() / 2).to(predicted.dtype)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from sotlib import _check
+from sotlib._precision import full_precision
 from sotlib._spectrum import Power, RealFFT
 from sotlib._tables import TableModule
 
@@ -145,6 +146,7 @@ class STFT(Transform):
         self._add("frequencies", np.fft.rfftfreq(fft_size, 1 / sample_rate))
         self.shortest = {"reflect": fft_size // 2 + 1, "end": 1, "none": fft_size}[padding]
 
+    @full_precision
     def forward(self, x):
         """Magnitude (or power) `(..., fft_size // 2 + 1, frames)` of signals `(..., samples)`."""
         self._check_input(x)
@@ -250,6 +252,7 @@ class MelSpectrogram(Transform):
         linear = "normalized_linear" if scaling == "normalized" else scaling
         return super().positions(linear)
 
+    @full_precision
     def forward(self, x):
         """Band powers `(..., n_mels, frames)` of signals `(..., samples)`."""
         self._check_input(x)

@@ -130,6 +130,8 @@ def _feature_difference(x: Tensor, y: Tensor, scattering, gain: float) -> Tensor
     for name, signal in (("x", x), ("y", y)):
         floating(name, signal)
         finite(name, signal)
+        if signal.numel() == 0:
+            raise ValueError(f"{name} must not be empty; got shape {tuple(signal.shape)}.")
     try:
         torch.broadcast_shapes(x.shape, y.shape)
     except RuntimeError:

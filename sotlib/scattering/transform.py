@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from .._check import finite, floating
+from .._precision import full_precision
 from .bands import analyse, filter_band, low_pass
 from .modulus import averaged_modulus
 from .plan import FIRST_ORDER, ScatteringPlan
@@ -114,6 +115,7 @@ class TimeFrequencyScattering(ScatteringPlan):
             f"pad_mode={s.pad_mode!r}, paths={len(self.paths)}"
         )
 
+    @full_precision
     def forward(self, x: Tensor) -> Tensor:
         """Scatter signals.
 
