@@ -218,7 +218,8 @@ def test_type_follows_the_input_and_casting_costs_no_precision():
     assert single.dtype == torch.float32
     assert (single - S).norm() < 1e-6 * S.norm()
     cast = copy.deepcopy(scattering).half().float().to("cpu")
-    assert torch.equal(cast(x), S)
+    # Not bit by bit: where a table lies in memory decides the order of some sums.
+    assert (cast(x) - S).norm() < 1e-14 * S.norm()
     assert scattering.state_dict() == {}
 
 
