@@ -11,7 +11,6 @@ from sotlib.cqt import CQT
 from sotlib.encoders import PitchEncoder, soft_argmax, unit_to_hz
 from sotlib.harmonic_synth import HarmonicSynth
 
-
 FMIN = 32.7  # Hz, of the first bin
 BINS_PER_OCTAVE = 36
 

@@ -1,4 +1,4 @@
-"""The synthetic data set: draws by seed, folds, ranges, and the sounds against their closed form."""
+"""The synthetic data set: draws by seed, folds, ranges, sounds against their closed form."""
 
 import math
 
