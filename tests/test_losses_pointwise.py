@@ -279,10 +279,13 @@ class TestPreparedSpectra:
         for signal, spectra in ((x, contiguous), (x, bins_last), (strided, target)):
             torch.testing.assert_close(value_and_gradient(loss, signal, spectra), expected)
 
-    def test_leaves_its_arguments_as_they_were(self, generator):
+    @pytest.mark.parametrize("log_weight", [0.0, 1.0])
+    def test_leaves_its_arguments_as_they_were(self, log_weight, generator):
+        """Also where they need no copy: bins last in memory, some of them below the floor."""
         x, y = torch.randn(2, 2, 700, generator=generator)
-        loss = self.loss(log_weight=0.0)  # without logarithms the kernels read the targets as such
+        loss = self.loss(log_weight=log_weight, floor=0.5)
         target = tuple(s.transpose(1, 2).contiguous().transpose(1, 2) for s in loss.spectra(y))
+        assert target[0].min() < 0.5
         before = x.clone(), [s.clone() for s in target]
         value_and_gradient(loss, x, target)
         assert torch.equal(x, before[0])
