@@ -61,8 +61,10 @@ class HarmonicSynth(TableModule):
         self.sample_rate = _check.positive("sample_rate", sample_rate)
         self.roll_off = bool(roll_off)
         if self.roll_off:
-            padded = samples + TAPS
-            self._add("response", np.fft.rfft(_roll_off_filter(self.sample_rate), padded).real)
+            taps, half = _roll_off_filter(self.sample_rate), TAPS // 2
+            padded = np.zeros(self.samples + TAPS)
+            padded[: half + 1], padded[1 - half :] = taps[: half + 1], taps[half + 1 :]
+            self._add("response", np.fft.rfft(padded).real)
 
     def forward(self, f0, amplitudes):
         """Synthesise a batch of sounds.
