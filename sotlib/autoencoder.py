@@ -1,5 +1,6 @@
 """The harmonic autoencoder of the SOT paper: encoder, soft-argmax, synthesiser."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,9 @@ from sotlib import _check
 from sotlib.cqt import CQT
 from sotlib.encoders import PitchEncoder, soft_argmax, unit_to_hz
 from sotlib.harmonic_synth import HarmonicSynth
+
+FMIN = 32.7  # Hz, of the first bin
+BINS_PER_OCTAVE = 36
 
 
 class Reconstruction(NamedTuple):
@@ -48,8 +52,8 @@ class HarmonicAutoencoder(nn.Module):
 
     Raises
     ------
-    ValueError
-        On options out of range, and on features of another size.
+    TypeError, ValueError
+        On options out of range, and on features of another size or dtype.
 
     Notes
     -----
@@ -85,13 +89,21 @@ class HarmonicAutoencoder(nn.Module):
     ):
         super().__init__()
         self.temperature = _check.positive("temperature", temperature)
+        octaves = math.log2(_check.positive("sample_rate", sample_rate) / 2 / FMIN)
+        bins = math.floor(BINS_PER_OCTAVE * octaves)
+        if bins < 2:
+            raise ValueError(
+                f"sample_rate must leave room for two bins of the features above {FMIN} Hz, so it "
+                f"must be at least 68 Hz; got {sample_rate!r}."
+            )
         self.cqt = CQT(
             sample_rate=sample_rate,
-            n_bins=int(36 * torch.log2(torch.tensor(sample_rate / 2 / 32.7))),
+            fmin=FMIN,
+            n_bins=bins,
+            bins_per_octave=BINS_PER_OCTAVE,
             window="hann",
             padding="constant",
         )
-        bins = len(self.cqt.frequencies)
         self.encoder = PitchEncoder(
             bins=bins, harmonics=harmonics, dropout=dropout, pitch_bias=pitch_bias
         )
@@ -106,7 +118,14 @@ class HarmonicAutoencoder(nn.Module):
     @torch.no_grad()
     def features(self, sound):
         """Constant-Q magnitudes `(batch, frames, bins)` of sounds `(batch, samples)`."""
-        return self.cqt(sound[..., :-1]).transpose(-1, -2).contiguous()
+        _check.floating("sound", sound)
+        if sound.ndim == 0 or sound.shape[-1] < 2:
+            raise ValueError(
+                "sound must have shape (batch, samples) with at least two samples; got "
+                f"{tuple(sound.shape)}."
+            )
+        with torch.autocast(sound.device.type, enabled=False):
+            return self.cqt(sound[..., :-1]).transpose(-1, -2).contiguous()
 
     def forward(self, features, *, generator=None):
         """Encode and decode.
@@ -122,6 +141,12 @@ class HarmonicAutoencoder(nn.Module):
         -------
         Reconstruction
         """
+        _check.floating("features", features)
+        if features.ndim != 3 or features.shape[-1] != self.encoder.bins:
+            raise ValueError(
+                f"features must have shape (batch, frames, {self.encoder.bins}), as `features` "
+                f"gives them; got {tuple(features.shape)}."
+            )
         logits, amplitudes = self.encoder(features.flatten(0, 1), generator=generator)
         low, high = self.pitch_range
         f0 = unit_to_hz(soft_argmax(logits, temperature=self.temperature), low=low, high=high)

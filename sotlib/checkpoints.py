@@ -1,7 +1,7 @@
 """Checkpoints of trainings: tensors and numbers in one file, written whole or not at all.
 
-A file is a safetensors file whose metadata hold the numbers as JSON and a digest of all tensors, so
-that one that was cut off or altered is noticed.
+A file is a safetensors file whose metadata hold the numbers as JSON and a digest of them and of all
+tensors, so that one that was cut off or altered is noticed.
 """
 
 import hashlib
@@ -31,6 +31,12 @@ def save_checkpoint(path: str | os.PathLike, tensors: Mapping, numbers: Mapping)
     numbers : mapping
         Anything that `json` writes.
 
+    Raises
+    ------
+    TypeError
+        On something else than tensors by name, or numbers that JSON cannot hold; a file that is
+        there stays as it is, whatever goes wrong.
+
     Notes
     -----
     Explained in chapter ``sot/table``.
@@ -44,8 +50,19 @@ def save_checkpoint(path: str | os.PathLike, tensors: Mapping, numbers: Mapping)
     ({'w': tensor([1., 1.])}, {'step': 3})
     """
     path = Path(path)
-    tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    metadata = {"numbers": json.dumps(numbers), "digest": _digest(tensors)}
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError(
+                f"tensors[{name!r}] must be a torch.Tensor; got {type(tensor).__name__}. Put "
+                "numbers into `numbers`."
+            )
+    # Cloned, as safetensors refuses tensors that share memory.
+    tensors = {
+        name: t.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, t in tensors.items()
+    }
+    text = json.dumps(numbers)
+    metadata = {"numbers": text, "digest": _digest(tensors, text)}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
@@ -58,32 +75,52 @@ def save_checkpoint(path: str | os.PathLike, tensors: Mapping, numbers: Mapping)
 
 
 def load_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
-    """Read a checkpoint: its tensors by name, and its numbers.
+    """Read a checkpoint.
+
+    Parameters
+    ----------
+    path : path
+        A file that `save_checkpoint` has written.
+
+    Returns
+    -------
+    tuple of dict
+        Its tensors by name, on the CPU, and its numbers.
 
     Raises
     ------
     FileNotFoundError
         If there is none.
     CheckpointError
-        If it is cut off or altered.
+        If it is cut off or altered, or was not written by `save_checkpoint`.
+
+    Notes
+    -----
+    Explained in chapter ``sot/table``. For an example see `save_checkpoint`.
     """
     path = Path(path)
-    if not path.exists():
+    if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        numbers = json.loads(metadata["numbers"])
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+    except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"the checkpoint {path} is damaged ({error})") from None
-    if metadata.get("digest") != _digest(tensors):
+    if not {"numbers", "digest"} <= metadata.keys():
+        raise CheckpointError(f"{path} is damaged, or was not written by save_checkpoint")
+    text = metadata["numbers"]
+    # The first checkpoints had a digest of their tensors' values alone.
+    if metadata["digest"] not in (_digest(tensors, text), _digest(tensors, None)):
         raise CheckpointError(f"the checkpoint {path} is damaged (its contents have changed)")
-    return tensors, numbers
+    return tensors, json.loads(text)
 
 
-def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
+def _digest(tensors: Mapping[str, torch.Tensor], numbers: str | None) -> str:
     digest = hashlib.sha256()
+    if numbers is not None:
+        layout = [(name, str(t.dtype), list(t.shape)) for name, t in sorted(tensors.items())]
+        digest.update(json.dumps([numbers, layout]).encode())
     for name in sorted(tensors):
         digest.update(name.encode())
         digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())

@@ -44,8 +44,9 @@ class PitchEncoder(nn.Module):
 
     Raises
     ------
-    ValueError
-        On sizes that are not positive, or input of another size.
+    TypeError, ValueError
+        On sizes that are not positive, a dropout or a bias out of range, or input of another size
+        or dtype.
 
     Notes
     -----
@@ -68,8 +69,12 @@ class PitchEncoder(nn.Module):
         super().__init__()
         self.bins = _check.count("bins", bins)
         _check.count("harmonics", harmonics)
-        if not 0 <= dropout < 1:
+        if not _check.is_number(dropout) or not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1; got {dropout!r}.")
+        if not _check.is_number(pitch_bias) or not 0 <= pitch_bias < math.inf:
+            raise ValueError(
+                f"pitch_bias must be a finite number of at least 0; got {pitch_bias!r}."
+            )
         first, second, third, fourth, last = CHANNELS
         self.norm = nn.LayerNorm(bins)
         self.spread = nn.Conv1d(1, first, KERNEL, padding="same")
@@ -92,7 +97,7 @@ class PitchEncoder(nn.Module):
         Parameters
         ----------
         spectra : Tensor, shape (batch, bins)
-            Magnitudes, linear in amplitude.
+            Magnitudes, linear in amplitude, in the dtype of the parameters.
         generator : torch.Generator, optional
             Random numbers for dropout while training; default: torch's own.
 
@@ -100,13 +105,18 @@ class PitchEncoder(nn.Module):
         -------
         EncoderOutput
             ``logits`` (batch, bins) and ``amplitudes`` (batch, harmonics), the latter between 0
-            and 2.
+            and 2; under autocast in the dtype of `spectra` too.
         """
         _check.floating("spectra", spectra)
         if spectra.ndim != 2 or spectra.shape[1] != self.bins:
             raise ValueError(
                 f"spectra must have shape (batch, {self.bins}); got {tuple(spectra.shape)}. Put "
                 "the frames of a spectrogram into the batch."
+            )
+        if spectra.dtype != self.toeplitz.dtype:
+            raise TypeError(
+                f"spectra must have the encoder's dtype, {self.toeplitz.dtype}; got "
+                f"{spectra.dtype}. Convert one of them with .float() or .double()."
             )
         x = _leaky(self.spread(self.norm(spectra)[:, None]))
         x = x + _leaky(self.residual(x))
@@ -118,7 +128,7 @@ class PitchEncoder(nn.Module):
         if self.pitch_bias is not None:
             logits = logits + self.pitch_bias
         amplitudes = 2 * torch.sigmoid(self.to_amplitudes(x)) ** math.log(10) + 1e-7
-        return EncoderOutput(logits, amplitudes)
+        return EncoderOutput(logits.to(spectra.dtype), amplitudes.to(spectra.dtype))
 
     def _drop(self, x, generator):
         if not self.training or self.dropout == 0:
@@ -146,8 +156,9 @@ def soft_argmax(logits, *, temperature=0.1):
 
     Raises
     ------
-    ValueError
-        If there are fewer than two bins or the temperature is not positive.
+    TypeError, ValueError
+        If logits are not float32 or float64, if there are fewer than two bins, or the temperature
+        is not positive.
 
     Notes
     -----
@@ -165,7 +176,8 @@ def soft_argmax(logits, *, temperature=0.1):
     if logits.ndim == 0 or logits.shape[-1] < 2:
         raise ValueError(f"logits must have at least two bins; got shape {tuple(logits.shape)}.")
     position = torch.linspace(0, 1, logits.shape[-1], dtype=logits.dtype, device=logits.device)
-    return torch.softmax(logits / temperature, dim=-1) @ position
+    with torch.autocast(logits.device.type, enabled=False):
+        return torch.softmax(logits / temperature, dim=-1) @ position
 
 
 def unit_to_hz(unit, *, low, high):
@@ -185,8 +197,8 @@ def unit_to_hz(unit, *, low, high):
 
     Raises
     ------
-    ValueError
-        If the ends are not in order.
+    TypeError, ValueError
+        On numbers in place of a tensor, and if the ends are not positive or not in order.
 
     Notes
     -----
@@ -201,7 +213,7 @@ def unit_to_hz(unit, *, low, high):
     >>> hz_to_unit(torch.tensor([100.0, 200.0, 800.0]), low=100.0, high=400.0)
     tensor([0.0000, 0.5000, 1.5000])
     """
-    return low * torch.exp(unit * _span(low, high))
+    return low * torch.exp(_tensor("unit", unit) * _span(low, high))
 
 
 def hz_to_unit(frequency, *, low, high):
@@ -221,19 +233,28 @@ def hz_to_unit(frequency, *, low, high):
 
     Raises
     ------
-    ValueError
-        If the ends are not in order.
+    TypeError, ValueError
+        On numbers in place of a tensor, and if the ends are not positive or not in order.
 
     Notes
     -----
     Explained in chapter ``sot/autoencoder``. For an example see `unit_to_hz`.
     """
-    return torch.log(frequency / low) / _span(low, high)
+    return torch.log(_tensor("frequency", frequency) / low) / _span(low, high)
+
+
+def _tensor(name, value):
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(
+            f"{name} must be a torch.Tensor; got {type(value).__name__}. Convert it with "
+            "torch.as_tensor(...)."
+        )
+    return value
 
 
 def _span(low, high):
-    if not 0 < low < high:
-        raise ValueError(f"low and high must satisfy 0 < low < high; got {low!r} and {high!r}.")
+    if not _check.positive("low", low) < _check.positive("high", high):
+        raise ValueError(f"low must be below high; got {low!r} and {high!r}.")
     return math.log(high / low)
 
 

@@ -20,15 +20,16 @@ class HarmonicSignals:
     Parameters
     ----------
     fold : {'train', 'validation', 'test', 'all'}, default 'train'
-        70, 20 and 10 % of the signals: disjoint, and the same for every fold of one seed.
+        70, 20 and 10 % of the signals of one seed, without overlap; 'all' is the three one after
+        the other.
     seed : int, default 0
         Decides everything that is drawn.
     size : int, default 4000
         Number of signals in all folds together, at least 10.
     samples : int, default 4096
-        Length of each signal.
+        Length of each signal, at least 2.
     sample_rate : float, default 16000
-        In Hz.
+        In Hz, above 3900. Harmonics at or above half of it are silent.
 
     Attributes
     ----------
@@ -42,7 +43,8 @@ class HarmonicSignals:
     Raises
     ------
     ValueError
-        On an unknown fold, or sizes that are not positive.
+        On an unknown fold, sizes that are too small, or a sample rate that cannot hold the highest
+        pitch.
 
     Notes
     -----
@@ -73,6 +75,12 @@ class HarmonicSignals:
         _check.one_of("fold", fold, FOLDS)
         _check.count("seed", seed, least=0)
         _check.count("size", size, least=10)
+        _check.count("samples", samples, least=2)  # the first sample of every signal is 0
+        if not _check.positive("sample_rate", sample_rate) > 2 * self.F0_RANGE[1]:
+            raise ValueError(
+                f"sample_rate must exceed {2 * self.F0_RANGE[1]:g} Hz, twice the highest pitch; "
+                f"got {sample_rate!r}."
+            )
         draw = np.random.default_rng([seed, 0])
         f0 = draw.uniform(*self.F0_RANGE, size)
         amplitudes = draw.uniform(*self.AMPLITUDE_RANGE, (size, self.HARMONICS))

@@ -21,7 +21,8 @@ class HarmonicSynth(TableModule):
     overlapping Hann windows centred on the beginnings of frames; at the ends both are held.
     Harmonics at or above half the sample rate are silent. With one frame, the controls are constant
     and the sound is the closed form :math:`\sum_k a_k \sin(2\pi k f_0 t / f_s)`, which is computed
-    a hundred times faster, from the angles of every 64th sample and of the first 64.
+    far faster, from the angles of every n-th sample and of the first n, with n the root of
+    `samples`.
 
     Parameters
     ----------
@@ -35,8 +36,9 @@ class HarmonicSynth(TableModule):
 
     Raises
     ------
-    ValueError
-        On controls that do not fit together, that are negative or not finite.
+    TypeError, ValueError
+        On controls that do not fit together, that are negative, not finite or not float32 or
+        float64.
 
     Notes
     -----
@@ -59,8 +61,10 @@ class HarmonicSynth(TableModule):
         self.sample_rate = _check.positive("sample_rate", sample_rate)
         self.roll_off = bool(roll_off)
         if self.roll_off:
-            padded = samples + TAPS
-            self._add("response", np.fft.rfft(_roll_off_filter(self.sample_rate), padded).real)
+            taps, half = _roll_off_filter(self.sample_rate), TAPS // 2
+            padded = np.zeros(self.samples + TAPS)
+            padded[: half + 1], padded[1 - half :] = taps[: half + 1], taps[half + 1 :]
+            self._add("response", np.fft.rfft(padded).real)
 
     def forward(self, f0, amplitudes):
         """Synthesise a batch of sounds.
@@ -80,11 +84,12 @@ class HarmonicSynth(TableModule):
         self._check_controls(f0, amplitudes)
         f0 = f0.double()
         harmonic = torch.arange(1, amplitudes.shape[-1] + 1, device=f0.device)
-        if f0.shape[1] == 1:
-            sound = self._constant(f0[:, 0], amplitudes[:, 0], harmonic)
-        else:
-            sound = self._varying(f0, amplitudes, harmonic)
-        return self._filter(sound) if self.roll_off else sound
+        with torch.autocast(f0.device.type, enabled=False):
+            if f0.shape[1] == 1:
+                sound = self._constant(f0[:, 0], amplitudes[:, 0], harmonic)
+            else:
+                sound = self._varying(f0, amplitudes, harmonic)
+            return self._filter(sound) if self.roll_off else sound
 
     def _constant(self, f0, amplitudes, harmonic):
         """sin(a + b) = sin a cos b + cos a sin b, where a jumps by a block and b walks inside."""
@@ -126,12 +131,16 @@ class HarmonicSynth(TableModule):
             _check.floating(name, tensor)
             if tensor.ndim != axes.count(",") + 1:
                 raise ValueError(f"{name} must have shape {axes}; got {tuple(tensor.shape)}.")
-            if tensor.numel() and not (tensor.detach().min() >= 0):
-                _check.finite(name, tensor)
+            _check.finite(name, tensor)
+            if _check.holds_anywhere(tensor.detach() < 0):
                 raise ValueError(
                     f"{name} must not be negative; its minimum is {tensor.min().item():.3g}."
                 )
-            _check.finite(name, tensor)
+        if f0.device != amplitudes.device:
+            raise ValueError(
+                "f0 and amplitudes must lie on one device; got "
+                f"{f0.device} and {amplitudes.device}."
+            )
         if f0.shape != amplitudes.shape[:2] or 0 in amplitudes.shape[1:]:
             raise ValueError(
                 "f0 (batch, frames) and amplitudes (batch, frames, harmonics) must agree, with at "

@@ -63,6 +63,8 @@ class Transform(TableModule):
 
     def _check_input(self, x):
         _check.floating("x", x)
+        if x.ndim == 0:
+            raise ValueError(f"x must have shape (..., samples); got a single number, {x.item()}.")
         if x.shape[-1] < self.shortest:
             raise ValueError(
                 f"x is too short for {type(self).__name__}: it has {x.shape[-1]} samples and needs "
@@ -150,8 +152,12 @@ class STFT(Transform):
     def forward(self, x):
         """Magnitude (or power) `(..., fft_size // 2 + 1, frames)` of signals `(..., samples)`."""
         self._check_input(x)
-        spectrum = RealFFT.apply(self.frames(x.reshape(-1, x.shape[-1])))
-        spectrum = Power.apply(spectrum) if self.power == 2 else spectrum.abs()  # abs'(0) is 0
+        frames = self.frames(x.reshape(-1, x.shape[-1]))
+        if frames.numel() == 0:  # MKL refuses to transform nothing
+            spectrum = frames[..., : self.fft_size // 2 + 1]
+        else:
+            spectrum = RealFFT.apply(frames)
+            spectrum = Power.apply(spectrum) if self.power == 2 else spectrum.abs()  # abs'(0) is 0
         return spectrum.reshape(*x.shape[:-1], *spectrum.shape[-2:]).transpose(-1, -2)
 
     def shape(self, x):

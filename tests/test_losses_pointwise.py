@@ -1,5 +1,7 @@
 """Pointwise spectral losses: NumPy as oracle, properties, silence, bad input."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.signal
@@ -112,3 +114,265 @@ class TestProperties:
 def test_bad_options(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+OPTIONS = [
+    {},
+    {"p": 2},
+    {"log_weight": 0.0},
+    {"linear_weight": 0.0},
+    {"linear_weight": 0.0, "p": 2},
+    {"linear_weight": 0.3, "log_weight": 2.0, "reduction": "mean"},
+    {"padding": "reflect"},
+    {"padding": "none", "p": 2},
+    {"normalized": False, "window": "boxcar", "floor": 0.1},
+    {"overlap": 0.0},
+    {"overlap": 0.7},  # hops of 77 and 19: neither divides the FFT size
+    {"overlap": 0.7, "padding": "reflect"},
+    {"overlap": 0.7, "padding": "none"},
+    {"overlap": 0.99, "fft_sizes": (64, 16)},  # a hop of one sample
+    {"fft_sizes": (63, 1, 2, 3)},
+    {"fft_sizes": (2000,)},  # longer than the signal
+]
+
+
+def value_and_gradient(loss, x, y):
+    x = x.clone().requires_grad_()
+    value = loss(x, y)
+    (gradient,) = torch.autograd.grad(value, x)
+    return value.detach(), gradient
+
+
+class TestPreparedSpectra:
+    """Against `spectra(y)`, value and gradient are computed by hand: the plain path is the oracle.
+
+    Where two magnitudes are equal but for rounding, the sign of their difference, and with it the
+    gradient of an absolute value, is left to chance: signals below avoid it.
+    """
+
+    def loss(self, **options):
+        return MultiScaleSpectralLoss(**{"fft_sizes": SIZES, **options})
+
+    @pytest.mark.parametrize("options", OPTIONS, ids=str)
+    def test_is_the_plain_path(self, options, generator):
+        x, y = torch.randn(2, 3, 700, dtype=torch.float64, generator=generator)
+        loss = self.loss(**options)
+        expected = value_and_gradient(loss, x, y)
+        ours = value_and_gradient(loss, x, loss.spectra(y))
+        torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
+
+    @pytest.mark.parametrize("options", [{}, {"p": 2}, {"padding": "reflect", "overlap": 0.7}])
+    def test_in_single_precision(self, options, generator):
+        x, y = torch.randn(2, 3, 700, generator=generator)
+        loss = self.loss(**options)
+        value, gradient = value_and_gradient(loss, x, loss.spectra(y))
+        assert value.dtype == gradient.dtype == torch.float32
+        expected = value_and_gradient(loss, x.double(), y.double())
+        torch.testing.assert_close(value.double(), expected[0], rtol=1e-5, atol=0)
+        scale = expected[1].abs().max()
+        torch.testing.assert_close(gradient.double(), expected[1], rtol=0, atol=1e-3 * scale)
+
+    @pytest.mark.parametrize("p", [1, 2])
+    def test_gradcheck(self, p, generator):
+        x, y = torch.randn(2, 2, 90, dtype=torch.float64, generator=generator)
+        loss = self.loss(fft_sizes=(32, 15), p=p)
+        target = loss.spectra(y)
+        x.requires_grad_()
+        assert torch.autograd.gradcheck(lambda x: 3 * loss(x, target), x)
+
+    def test_many_signals_are_taken_in_parts(self, generator, monkeypatch):
+        """So small a cache that every signal is a part of its own, or every two."""
+        from sotlib import _spectral_difference
+
+        x, y = torch.randn(2, 5, 700, dtype=torch.float64, generator=generator)
+        loss = self.loss()
+        target = loss.spectra(y)
+        expected = value_and_gradient(loss, x, target)
+        for cache in (1, 2 * target[0][0].numel()):
+            monkeypatch.setattr(_spectral_difference, "CACHE", cache)
+            torch.testing.assert_close(value_and_gradient(loss, x, target), expected)
+
+    @pytest.mark.parametrize("p", [1, 2])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_silence(self, dtype, p, generator):
+        """In x the gradient is 0, as directions are unknown; in the target it is that of x."""
+        loss, noise = self.loss(p=p), torch.randn(2, 700, dtype=dtype, generator=generator)
+        silence = torch.zeros_like(noise)
+        value, gradient = value_and_gradient(loss, silence, loss.spectra(noise))
+        torch.testing.assert_close(value, loss(silence, noise))
+        assert gradient.abs().max() == 0
+        ours = value_and_gradient(loss, noise, loss.spectra(silence))
+        expected = value_and_gradient(loss, noise, silence)
+        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-6)
+        both = value_and_gradient(loss, silence, loss.spectra(silence))
+        assert both[0] == both[1].abs().max() == 0
+
+    def test_a_signal_that_is_partly_silent(self, generator):
+        x, y = torch.randn(2, 2, 700, dtype=torch.float64, generator=generator)
+        x[:, :300], y[:, 400:] = 0, 0
+        loss = self.loss()
+        ours = value_and_gradient(loss, x, loss.spectra(y))
+        torch.testing.assert_close(ours, value_and_gradient(loss, x, y), rtol=1e-9, atol=1e-12)
+
+    @pytest.mark.parametrize(("level", "slope"), [(0.25, 0.0), (0.5, 2.0), (1.0, 1.0)])
+    @pytest.mark.parametrize("p", [1, 2])
+    def test_at_the_floor_the_logarithm_has_its_slope(self, level, slope, p):
+        """Frames of one sample: the magnitude is |x|, the gradient p log(x/f)^(p-1) / x or 0."""
+        loss = self.loss(
+            fft_sizes=(1,), linear_weight=0.0, floor=0.5, window="boxcar", overlap=0.0, p=p
+        )
+        x = torch.tensor([[level]], dtype=torch.float64)
+        y = torch.tensor([[0.1]], dtype=torch.float64)  # counts as 0.5
+        if level == 0.5:  # the two logarithms must differ there
+            y = torch.tensor([[2.0]], dtype=torch.float64)
+            difference = math.log(0.5 / 2.0)
+        else:
+            difference = math.log(max(level, 0.5) / 0.5)
+        expected = slope * (math.copysign(1, difference) if p == 1 else 2 * difference)
+        value, gradient = value_and_gradient(loss, x, loss.spectra(y))
+        assert value.item() == pytest.approx(abs(difference) ** p)
+        assert gradient.item() == pytest.approx(expected)
+        plain = value_and_gradient(loss, x, y)
+        assert plain[1].item() == pytest.approx(expected)
+
+    def test_equal_signals(self, generator):
+        x = torch.randn(2, 700, generator=generator)
+        loss = self.loss(p=2)
+        value, gradient = value_and_gradient(loss, x, loss.spectra(x))
+        assert value < 1e-10
+        assert gradient.abs().max() < 1e-5
+
+    def test_descends_to_the_target(self, generator):
+        """A step against the gradient lowers the loss by its squared norm, to first order."""
+        x, y = torch.randn(2, 1, 700, dtype=torch.float64, generator=generator)
+        loss = self.loss(p=2)
+        target = loss.spectra(y)
+        value, gradient = value_and_gradient(loss, x, target)
+        step = 1e-6
+        drop = value - loss(x - step * gradient, target)
+        torch.testing.assert_close(drop, step * gradient.square().sum(), rtol=1e-3, atol=0)
+
+    def test_slices_are_the_spectra_of_a_batch(self, generator):
+        x, y = torch.randn(2, 8, 700, generator=generator)
+        loss = self.loss()
+        spectra = loss.spectra(y)
+        ours = value_and_gradient(loss, x[2:5], tuple(s[2:5] for s in spectra))
+        torch.testing.assert_close(ours, value_and_gradient(loss, x[2:5], loss.spectra(y[2:5])))
+        listed = value_and_gradient(loss, x[2:5], [s[2:5] for s in spectra])
+        torch.testing.assert_close(listed, ours)
+
+    def test_spectra_are_the_magnitudes(self, pair):
+        loss = self.loss()
+        for size, spectrum in zip(SIZES, loss.spectra(pair[:1]), strict=True):
+            assert not spectrum.requires_grad
+            expected = spectrogram(pair[0].numpy(), size, size // 4).T / np.sqrt(size)
+            np.testing.assert_allclose(spectrum[0], expected, atol=1e-12)
+
+    def test_layout_in_memory_does_not_matter(self, generator):
+        x, y = torch.randn(2, 4, 700, dtype=torch.float64, generator=generator)
+        loss = self.loss()
+        target = loss.spectra(y)
+        expected = value_and_gradient(loss, x, target)
+        contiguous = tuple(s.contiguous() for s in target)
+        bins_last = tuple(s.transpose(1, 2).contiguous().transpose(1, 2) for s in target)
+        strided = x.T.contiguous().T
+        for signal, spectra in ((x, contiguous), (x, bins_last), (strided, target)):
+            torch.testing.assert_close(value_and_gradient(loss, signal, spectra), expected)
+
+    @pytest.mark.parametrize("log_weight", [0.0, 1.0])
+    def test_leaves_its_arguments_as_they_were(self, log_weight, generator):
+        """Also where they need no copy: bins last in memory, some of them below the floor."""
+        x, y = torch.randn(2, 2, 700, generator=generator)
+        loss = self.loss(log_weight=log_weight, floor=0.5)
+        target = tuple(s.transpose(1, 2).contiguous().transpose(1, 2) for s in loss.spectra(y))
+        assert target[0].min() < 0.5
+        before = x.clone(), [s.clone() for s in target]
+        value_and_gradient(loss, x, target)
+        assert torch.equal(x, before[0])
+        assert all(torch.equal(a, b) for a, b in zip(target, before[1], strict=True))
+
+    @pytest.mark.parametrize("shape", [(700,), (2, 700), (2, 2, 700)])
+    def test_layouts_of_signals(self, shape, generator):
+        x, y = torch.randn(2, *shape, generator=generator)
+        loss = self.loss()
+        ours = value_and_gradient(loss, x, loss.spectra(y))
+        assert ours[1].shape == shape
+        torch.testing.assert_close(ours, value_and_gradient(loss, x, y), rtol=1e-4, atol=1e-6)
+
+    def test_half_precision_and_autocast(self, generator):
+        x, y = torch.randn(2, 2, 700, generator=generator).bfloat16()
+        loss = self.loss()
+        expected = loss(x.float(), loss.spectra(y.float()))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(loss(x, loss.spectra(y)), expected)
+        _, gradient = value_and_gradient(loss, x, loss.spectra(y))
+        assert gradient.dtype == torch.bfloat16
+
+    def test_a_spectrum_that_wants_a_gradient_gets_one(self, generator):
+        x, y = torch.randn(2, 2, 700, dtype=torch.float64, generator=generator)
+        loss = self.loss()
+        expected = y.clone().requires_grad_()
+        loss(x, expected).backward()
+        given = y.clone().requires_grad_()
+        loss(x, tuple(transform(given) for transform in loss.transforms)).backward()
+        torch.testing.assert_close(given.grad, expected.grad)
+
+    def test_spectra_from_inference_mode(self, generator):
+        x, y = torch.randn(2, 2, 700, generator=generator)
+        loss = self.loss()
+        with torch.inference_mode():
+            target = loss.spectra(y)
+        torch.testing.assert_close(
+            value_and_gradient(loss, x, target), value_and_gradient(loss, x, loss.spectra(y))
+        )
+
+    def test_no_silent_second_derivative(self, generator):
+        x, y = torch.randn(2, 2, 700, generator=generator)
+        x.requires_grad_()
+        loss = self.loss()
+        with pytest.raises(RuntimeError, match="against prepared spectra has no second derivative"):
+            torch.autograd.grad(loss(x, loss.spectra(y)), x, create_graph=True)
+
+    def test_what_does_not_fit(self, generator):
+        x = torch.randn(3, 700, generator=generator)
+        loss = self.loss()
+        target = loss.spectra(x)
+        with pytest.raises(ValueError, match=r"one spectrogram for each of the 2 scales.* got 1"):
+            loss(x, target[:1])
+        with pytest.raises(ValueError, match="got 0"):
+            loss(x, ())
+        with pytest.raises(ValueError, match=r"for signals like x, \(2, 129, 11\) in .* got \(3, "):
+            loss(x[:2], target)
+        with pytest.raises(ValueError, match="y must hold what `spectra` returns"):
+            loss(x[:, :-100], target)
+        with pytest.raises(ValueError, match="y must hold what `spectra` returns"):
+            loss(x, target[::-1])
+        with pytest.raises(
+            ValueError, match=r"in torch.float64; got \(3, 129, 11\) in torch.float32"
+        ):
+            loss(x.double(), target)
+        with pytest.raises(ValueError, match="x and y must lie on one device; got cpu and meta"):
+            loss(x, tuple(s.to("meta") for s in target))
+        with pytest.raises(
+            TypeError, match=r"each spectrogram in y must be a torch.Tensor; got nda"
+        ):
+            loss(x, tuple(s.numpy() for s in target))
+
+    def test_bad_signals(self):
+        loss = self.loss()
+        x = torch.zeros(1, 700)
+        target = loss.spectra(x)
+        with pytest.raises(ValueError, match="x must be finite"):
+            loss(x / 0, target)
+        with pytest.raises(ValueError, match="x must not be empty"):
+            loss(x[:0], target)
+        with pytest.raises(TypeError, match="x must hold floating-point"):
+            loss(x.int(), target)
+        with pytest.raises(ValueError, match="y must be finite"):
+            loss.spectra(x / 0)
+        with pytest.raises(ValueError, match=r"y must have shape \(samples,\)"):
+            loss.spectra(x[None, None])
+        with pytest.raises(TypeError, match=r"y must be a torch.Tensor; got list"):
+            loss.spectra([0.0] * 700)
+        with pytest.raises(ValueError, match="too short for STFT"):
+            self.loss(padding="none")(x[:, :200], target)

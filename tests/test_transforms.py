@@ -160,6 +160,14 @@ class TestShapes:
         torch.testing.assert_close(batch[1, 2], transform(x[1, 2]), rtol=1e-4, atol=1e-4)
 
     @each
+    def test_an_empty_batch(self, transform):
+        x = torch.zeros(2, 0, 2000, requires_grad=True)
+        spectrum = transform(x)
+        assert spectrum.shape == (2, 0, *transform(torch.zeros(2000)).shape)
+        spectrum.sum().backward()
+        assert x.grad.shape == x.shape
+
+    @each
     def test_double_precision_is_kept(self, transform, signal):
         double = transform(signal.double())
         assert double.dtype == torch.float64
@@ -190,6 +198,11 @@ class TestBadInput:
     def test_integer_signals(self, transform):
         with pytest.raises(TypeError, match="x must hold floating-point numbers"):
             transform(torch.zeros(2000, dtype=torch.int16))
+
+    @each
+    def test_a_single_number(self, transform):
+        with pytest.raises(ValueError, match=r"x must have shape \(..., samples\); got a single"):
+            transform(torch.tensor(1.0))
 
     @pytest.mark.parametrize(
         ("transform", "shortest"), [(SMALL[0], 129), (SMALL[2], 129), (SMALL[3], 513)]
@@ -224,3 +237,83 @@ class TestBadInput:
 
     def test_the_number_of_bins_offered_fits(self):
         assert CQT(n_bins=303, window="hann").frequencies[-1] <= 11025
+
+
+FRAMINGS = [
+    {"fft_size": 16, "hop_length": 4},
+    {"fft_size": 16, "hop_length": 5},  # the hop does not divide the frame
+    {"fft_size": 15, "hop_length": 4},
+    {"fft_size": 15, "hop_length": 5, "win_length": 9},
+    {"fft_size": 16, "hop_length": 16},
+    {"fft_size": 16, "hop_length": 21},  # samples between frames belong to none
+    {"fft_size": 8, "hop_length": 1},
+    {"fft_size": 1, "hop_length": 1, "window": "boxcar"},
+    {"fft_size": 2, "hop_length": 1, "window": "boxcar", "normalized": True},
+]
+
+
+@pytest.mark.parametrize("samples", [16, 17, 43, 64])
+@pytest.mark.parametrize("padding", ["reflect", "end", "none"])
+@pytest.mark.parametrize("framing", FRAMINGS, ids=str)
+class TestFrames:
+    """What losses with gradients of their own are built from."""
+
+    def stft(self, framing, padding):
+        return STFT(**{"window": "hann", "padding": padding, **framing})
+
+    def test_against_numpy(self, framing, padding, samples, generator):
+        stft = self.stft(framing, padding)
+        x = torch.randn(2, samples, dtype=torch.float64, generator=generator)
+        size, hop = framing["fft_size"], framing["hop_length"]
+        length = framing.get("win_length", size)
+        window = np.zeros(size)
+        window[(size - length) // 2 :][:length] = scipy.signal.get_window(
+            framing.get("window", "hann"), length
+        )
+        if framing.get("normalized"):
+            window /= np.sqrt(size)
+        if padding == "end":
+            starts = range(0, samples, hop)
+            padded = np.pad(x, ((0, 0), (0, size)))
+        else:
+            half = size // 2 if padding == "reflect" else 0
+            padded = np.pad(x, ((0, 0), (half, half)), mode="reflect")
+            starts = range(0, padded.shape[1] - size + 1, hop)
+        expected = np.stack([window * padded[:, s : s + size] for s in starts], axis=1)
+        np.testing.assert_allclose(stft.frames(x), expected, rtol=1e-12)
+
+    def test_overlap_add_is_the_adjoint(self, framing, padding, samples, generator):
+        """<frames(x), z> = <x, overlap_add(z)> for all x and z; autograd agrees."""
+        stft = self.stft(framing, padding)
+        x = torch.randn(2, samples, dtype=torch.float64, generator=generator).requires_grad_()
+        frames = stft.frames(x)
+        z = torch.randn(frames.shape, dtype=torch.float64, generator=generator)
+        back = stft.overlap_add(z, samples)
+        assert back.shape == x.shape
+        torch.testing.assert_close((x * back).sum(), (frames * z).sum())
+        (expected,) = torch.autograd.grad((frames * z).sum(), x)
+        torch.testing.assert_close(back, expected)
+        for dtype in (torch.float32, torch.float64):
+            assert stft.overlap_add(z.to(dtype), samples).dtype == dtype
+
+    def test_shape_is_that_of_the_spectrum(self, framing, padding, samples):
+        stft = self.stft(framing, padding)
+        for leading in ((), (3,), (2, 0), (2, 3)):
+            x = torch.zeros(*leading, samples)
+            assert stft.shape(x) == stft(x).shape
+
+
+def test_overlap_add_leaves_the_frames_as_they_were(generator):
+    stft = STFT(fft_size=16, hop_length=4, window="hann")
+    frames = torch.randn(2, 5, 16, generator=generator)
+    before = frames.clone()
+    stft.overlap_add(frames, 17)
+    assert torch.equal(frames, before)
+
+
+def test_the_shape_of_a_short_or_integer_signal_is_refused():
+    stft = STFT(fft_size=16, padding="none")
+    with pytest.raises(ValueError, match="has 15 samples and needs at least 16"):
+        stft.shape(torch.zeros(15))
+    with pytest.raises(TypeError, match="x must hold floating-point numbers"):
+        stft.shape(torch.zeros(16).int())

@@ -167,15 +167,16 @@ class MultiScaleSpectralLoss(nn.Module):
         x : Tensor, shape (samples,), (batch, samples) or (batch, channels, samples)
             Signals.
         y : Tensor of the shape of `x`, or tuple of Tensor
-            Signals; or what `spectra` gave for them. The latter saves their transforms and most of
-            the work on gradients; there is no second derivative then.
+            Signals; or what `spectra` gave for them. The latter saves their transforms and, on a
+            CPU, most of the work on gradients; there is no second derivative then, and no forward
+            mode.
 
         Returns
         -------
         Tensor
             A scalar.
         """
-        if isinstance(y, tuple):
+        if isinstance(y, tuple | list):
             return self._reduce(self._against(one_signal("x", x), y))
         x, y = signal_pair(x, y)
         with torch.autocast(x.device.type, enabled=False):
@@ -217,13 +218,19 @@ class MultiScaleSpectralLoss(nn.Module):
         losses = []
         with torch.autocast(x.device.type, enabled=False):
             for transform, target in zip(self.transforms, spectra, strict=True):
+                _check.floating("each spectrogram in y", target)
+                if target.device != x.device:
+                    raise ValueError(
+                        f"x and y must lie on one device; got {x.device} and {target.device}."
+                    )
                 expected = transform.shape(x)
                 if target.shape != expected or target.dtype != x.dtype:
                     raise ValueError(
                         f"y must hold what `spectra` returns for signals like x, {expected} in "
                         f"{x.dtype}; got {tuple(target.shape)} in {target.dtype}."
                     )
-                if x.device.type == "cpu":
+                # The fast path knows the gradient of x alone.
+                if x.device.type == "cpu" and not target.requires_grad:
                     weights = self.linear_weight, self.log_weight
                     arguments = x, target, transform, *weights, self.floor, self.p
                     losses.append(SpectralDifference.apply(*arguments))
