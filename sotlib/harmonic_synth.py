@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from sotlib import _check
+from sotlib._precision import full_precision
 from sotlib._tables import TableModule
 
 TAPS = 128  # of the roll-off filter
@@ -66,6 +67,7 @@ class HarmonicSynth(TableModule):
             padded[: half + 1], padded[1 - half :] = taps[: half + 1], taps[half + 1 :]
             self._add("response", np.fft.rfft(padded).real)
 
+    @full_precision
     def forward(self, f0, amplitudes):
         """Synthesise a batch of sounds.
 
@@ -84,12 +86,11 @@ class HarmonicSynth(TableModule):
         self._check_controls(f0, amplitudes)
         f0 = f0.double()
         harmonic = torch.arange(1, amplitudes.shape[-1] + 1, device=f0.device)
-        with torch.autocast(f0.device.type, enabled=False):
-            if f0.shape[1] == 1:
-                sound = self._constant(f0[:, 0], amplitudes[:, 0], harmonic)
-            else:
-                sound = self._varying(f0, amplitudes, harmonic)
-            return self._filter(sound) if self.roll_off else sound
+        if f0.shape[1] == 1:
+            sound = self._constant(f0[:, 0], amplitudes[:, 0], harmonic)
+        else:
+            sound = self._varying(f0, amplitudes, harmonic)
+        return self._filter(sound) if self.roll_off else sound
 
     def _constant(self, f0, amplitudes, harmonic):
         """sin(a + b) = sin a cos b + cos a sin b, where a jumps by a block and b walks inside."""
