@@ -1,5 +1,6 @@
 """Sweeps: complete, resumable after a kill, and carried out by a Dask cluster."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -126,6 +127,20 @@ def test_killed_worker_does_not_end_the_sweep(uninterrupted, tmp_path):
         assert numbers(tmp_path / f"{row}-1.json") == numbers(uninterrupted / f"{row}-1.json")
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the worker in /proc")
+def test_worker_does_not_outlive_its_sweep(tmp_path):
+    sweep = subprocess.Popen(command(tmp_path, "--workers", "1"), stderr=subprocess.DEVNULL)
+    wait_for((tmp_path / f"{ROWS[0]}-1.progress").exists, sweep)
+    worker = Path(f"/proc/{worker_of(sweep.pid)}")
+    sweep.kill()
+    sweep.wait()
+    deadline = time.monotonic() + 60
+    while worker.exists() and "Z" not in (worker / "stat").read_text().rpartition(")")[2]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not (tmp_path / f"{ROWS[1]}-1.json").exists()
+
+
 def interrupt_at(step):
     def progress(done):
         if done >= step:
@@ -197,6 +212,15 @@ def test_diverged_run_is_named_and_the_others_go_on(tmp_path, monkeypatch, one_t
     assert list(failed) == ["SOT-512-1"]
     assert "the loss is nan at step 0" in failed["SOT-512-1"]
     assert (tmp_path / "MSS-Lin-1.json").exists()
+
+
+def test_second_sweep_in_a_folder_is_refused(tmp_path, capsys):
+    arguments = ["sot_table", "--budget", "smoke", "--seeds", "1", "--folder", str(tmp_path)]
+    with (tmp_path / MARKER).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert main(arguments) == 1
+        assert "another sweep is running in" in capsys.readouterr().err
+        assert (tmp_path / MARKER).exists()
 
 
 def test_folder_that_a_worker_does_not_see_is_named(tmp_path):

@@ -4,7 +4,7 @@
 Whatever interrupts it, the same command goes on from the last checkpoint of each run.
 """
 
-from sotlib.runner.sweep import Sweep, status
+from sotlib.runner.sweep import Sweep, SweepError, status
 from sotlib.runner.tasks import Task, carry_out, experiment, plan
 
-__all__ = ["Sweep", "Task", "carry_out", "experiment", "plan", "status"]
+__all__ = ["Sweep", "SweepError", "Task", "carry_out", "experiment", "plan", "status"]

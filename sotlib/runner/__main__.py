@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from sotlib.runner.sweep import Sweep, status
+from sotlib.runner.sweep import Sweep, SweepError, status
 from sotlib.runner.tasks import plan
 
 
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last checkpoints", file=sys.stderr)
         return 130
-    except (ConnectionError, ModuleNotFoundError) as error:
+    except (ConnectionError, ModuleNotFoundError, SweepError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(status(tasks, folder))

@@ -1,10 +1,11 @@
 """Carry out many runs, watch them, and go on after an interruption."""
 
-import json
+import contextlib
+import fcntl
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -16,6 +17,10 @@ from sotlib.runner import executors
 from sotlib.runner.tasks import MARKER, Task, carry_out
 
 RESTARTS = 3  # of a pool of processes of which one was killed
+
+
+class SweepError(RuntimeError):
+    """A sweep cannot be carried out; the message says what to do."""
 
 
 class Sweep:
@@ -55,16 +60,29 @@ class Sweep:
     def run(self) -> dict[str, str]:
         """Carry out what is not recorded yet; returns the errors of runs that failed, by name."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._drop_damaged()
-        marker = self.folder / MARKER
-        marker.write_text(json.dumps({"process": os.getpid()}) + "\n", encoding="utf-8")
-        steps = sum(task.steps for task in self.tasks)
-        try:
+        with self._only_sweep():
+            self._drop_damaged()
+            steps = sum(task.steps for task in self.tasks)
             with tqdm(total=steps, initial=self._steps(), unit="step", smoothing=0) as bar:
                 self._run_all(bar)
-        finally:
-            marker.unlink(missing_ok=True)
         return self.failed
+
+    @contextlib.contextmanager
+    def _only_sweep(self) -> Iterator[None]:
+        """Keep a second sweep out of the folder; the system frees the lock of a killed one."""
+        marker = self.folder / MARKER
+        with marker.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise SweepError(
+                    f"another sweep is running in {self.folder}: wait for it, or stop it; this "
+                    "one would repeat its runs"
+                ) from None
+            try:
+                yield
+            finally:
+                marker.unlink(missing_ok=True)
 
     def _run_all(self, bar: tqdm) -> None:
         restarts = 0

@@ -86,7 +86,7 @@ def carry_out(task: Task, folder: Path, device: str = "cpu", parent: int | None 
     def report(step: int) -> None:
         nonlocal written
         if parent is not None and os.getppid() != parent:
-            raise SystemExit("the sweep has ended")
+            os._exit(1)  # the pool would catch an exception and wait for work for ever
         if time.monotonic() - written > 1:
             progress.write_text(str(step), encoding="utf-8")
             written = time.monotonic()
