@@ -1,7 +1,7 @@
-"""Where the pitch estimate of the SOT table's autoencoder should start: candidates for one row.
+"""Whether a bias that lifts the untrained pitch estimate helps the SOT table's autoencoder.
 
-Not in the paper. The winner on validation data is the row ``SOT-2048-high`` of `sot_table`; its
-seeds are not used here. Explained in chapter ``sot/table``.
+Not in the paper. To be judged on validation data, with seeds that `sot_table` does not use.
+Explained in chapter ``sot/table``.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The table of the SOT paper: eight ways to train the harmonic autoencoder, and one of ours.
+"""The table of the SOT paper: eight ways to train the harmonic autoencoder.
 
 Rows, settings and metrics are those of Torres, Peeters and Richard (ICASSP 2024), as far as their
 paper and their public configurations tell; chapter ``sot/table`` says where they do not.
@@ -67,8 +67,6 @@ ROWS = {
     "SOT-2048-SS": replace(_SOT, scales=(512,), mss_weight=0.1),
     # Not in the paper: the decoder that the public configurations of this baseline had.
     "MSS-LogLin-rolloff": Row(mss_log=True, roll_off=True),
-    # Not in the paper: an untrained estimate that starts high.
-    "SOT-2048-high": replace(_SOT, pitch_bias=0.5),
 }
 
 
