@@ -10,6 +10,46 @@ FLOOR = 1e-3
 """CQT magnitudes well below it count as silence."""
 
 FEATURES = 1280  # of EfficientNet-B0
+SMALLEST = 32  # bins and frames that survive its five halvings
+
+
+class LogCQT(CQT):
+    r"""What a `SoundMatcher` sees of a sound: :math:`\log(1 + CQT / 10^{-3})`.
+
+    Parameters
+    ----------
+    sample_rate, hop_length, fmin, n_bins, bins_per_octave
+        As for `sotlib.CQT`; the window is Hann's, and there are zeros around the sound. The
+        defaults are the drum paper's: 10 octaves from 8.61 Hz.
+
+    Examples
+    --------
+    >>> LogCQT(fmin=40.0, n_bins=84, hop_length=512)(torch.randn(2, 2**14)).shape
+    torch.Size([2, 84, 33])
+    """
+
+    def __init__(
+        self,
+        *,
+        sample_rate: float = 22050,
+        hop_length: int = 256,
+        fmin: float = 0.4 * 22050 / 2**10,
+        n_bins: int = 120,
+        bins_per_octave: int = 12,
+    ):
+        super().__init__(
+            sample_rate=sample_rate,
+            hop_length=hop_length,
+            fmin=fmin,
+            n_bins=n_bins,
+            bins_per_octave=bins_per_octave,
+            window="hann",
+            padding="constant",
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Features `(..., n_bins, frames)` of sounds `(..., samples)`."""
+        return torch.log1p(super().forward(x) / FLOOR)
 
 
 class SoundMatcher(nn.Module):
@@ -25,9 +65,15 @@ class SoundMatcher(nn.Module):
         How many parameters the synthesiser has.
     given : int, optional
         Which of them is known, by index; default: none.
-    sample_rate, hop_length, fmin, n_bins, bins_per_octave
-        Of the `CQT`, with a Hann window and zeros around the sound. The defaults are the paper's:
-        10 octaves from 8.61 Hz.
+    **cqt
+        Settings of the features, as for `LogCQT`: ``sample_rate``, ``hop_length``, ``fmin``,
+        ``n_bins`` and ``bins_per_octave``.
+
+    Attributes
+    ----------
+    features : LogCQT
+        Sounds (batch, samples) to features (batch, bins, frames). They do not depend on the
+        weights: compute them once for a data set.
 
     Raises
     ------
@@ -57,27 +103,15 @@ class SoundMatcher(nn.Module):
         *,
         parameters: int = 5,
         given: int | None = None,
-        sample_rate: float = 22050,
-        hop_length: int = 256,
-        fmin: float = 0.4 * 22050 / 2**10,
-        n_bins: int = 120,
-        bins_per_octave: int = 12,
+        **cqt,
     ):
         super().__init__()
         _check.count("parameters", parameters, least=2)
         if given is not None and _check.count("given", given, least=0) >= parameters:
             raise ValueError(f"given must be below parameters = {parameters}; got {given}.")
         self.given = given
-        self.cqt = CQT(
-            sample_rate=sample_rate,
-            hop_length=hop_length,
-            fmin=fmin,
-            n_bins=n_bins,
-            bins_per_octave=bins_per_octave,
-            window="hann",
-            padding="constant",
-        )
-        self.n_bins = n_bins
+        self.features = LogCQT(**cqt)
+        self.n_bins = len(self.features.frequencies)
         self.norm = nn.BatchNorm2d(1)
         self.network = _efficientnet()
         # This order of axes in memory halves the time of a training step on a CPU.
@@ -85,22 +119,6 @@ class SoundMatcher(nn.Module):
         outputs = parameters - (given is not None)
         self.head = nn.Linear(FEATURES, outputs, bias=False)
         self.head_norm = nn.BatchNorm1d(outputs)
-
-    @torch.no_grad()
-    def features(self, sound: torch.Tensor) -> torch.Tensor:
-        r"""What the network sees of sounds: :math:`\log(1 + CQT / 10^{-3})`.
-
-        It does not depend on the weights: compute it once for a data set.
-
-        Parameters
-        ----------
-        sound : Tensor (batch, samples)
-
-        Returns
-        -------
-        Tensor (batch, bins, frames)
-        """
-        return torch.log1p(self.cqt(sound) / FLOOR)
 
     def forward(self, features: torch.Tensor, known: torch.Tensor | None = None) -> torch.Tensor:
         """Predict scaled parameters.
@@ -132,6 +150,12 @@ class SoundMatcher(nn.Module):
             raise ValueError(
                 f"features must be (batch, {self.n_bins}, frames), as SoundMatcher.features gives "
                 f"them; got {tuple(features.shape)}."
+            )
+        if min(features.shape[1:]) < SMALLEST:
+            raise ValueError(
+                f"features must have at least {SMALLEST} bins and {SMALLEST} frames, or nothing "
+                f"is left of them after five halvings; got {tuple(features.shape)}. Use longer "
+                "sounds or a smaller hop_length."
             )
         if (known is None) != (self.given is None):
             which = "lacks" if known is None else "takes no"
