@@ -5,8 +5,8 @@ import torch
 from sotlib.benchmarks import compare, show
 from sotlib.experiments import drum_matching
 from sotlib.experiments.drum_data import Drums, Fold
+from sotlib.experiments.drum_metrics import finite_metrics
 from sotlib.experiments.drum_objectives import make_objective
-from sotlib.experiments.drum_shards import finite_metrics
 from sotlib.experiments.drum_task import (
     TASKS,
     Perception,

@@ -174,7 +174,7 @@ def _efficientnet() -> nn.Module:
     try:
         from monai.networks.nets import EfficientNetBN  # takes seconds to import
     except ModuleNotFoundError as error:
-        if error.name != "monai":
+        if (error.name or "").partition(".")[0] != "monai":
             raise
         raise ModuleNotFoundError(
             "SoundMatcher needs the package monai: pip install 'sotlib[experiments]'", name="monai"

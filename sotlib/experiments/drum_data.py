@@ -1,16 +1,18 @@
 """The drum paper's prepared data in memory, put together from shards."""
 
 import functools
+import io
+import os
 import sys
 import threading
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
-from sotlib.checkpoints import CheckpointError
 from sotlib.experiments import drum_shards
 from sotlib.experiments.drum_task import FOLDS, TASKS
 from sotlib.records import read_record
@@ -140,3 +142,25 @@ def _fold(shards, without, device):
     order = order[~torch.isin(together["id"][order], torch.tensor(without, dtype=torch.int64))]
     take = {name: tensor[order].to(device) for name, tensor in together.items()}
     return Fold(take["id"], take["scaled"].float(), take["spectra"], take["metric"], take["jtfs"])
+
+
+def sounds(folds):
+    """Of each fold the IDs, scaled parameters, diagonals and largest eigenvalues of M."""
+    arrays = {}
+    for name, fold in folds.items():
+        arrays |= {
+            f"{name}_ids": fold.ids,
+            f"{name}_scaled": fold.scaled,
+            f"{name}_metric_diagonal": fold.metric.diagonal(dim1=-2, dim2=-1).float(),
+            f"{name}_largest_eigenvalue": torch.linalg.eigvalsh(fold.metric)[:, -1].float(),
+        }
+    return arrays
+
+
+def save_arrays(path, tensors):
+    """Write an npz file, whole or not at all."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **{k: v.detach().cpu().numpy() for k, v in tensors.items()})
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(content.getvalue())
+    temporary.replace(path)

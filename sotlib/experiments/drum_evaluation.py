@@ -62,6 +62,27 @@ class Judge:
         return torch.cat(both, -1).unbind(0)
 
 
+def judge(model, folds, judging):
+    """Distances and errors on test and validation sounds, and the arrays behind them.
+
+    Beside the model, the best that can be done without listening: the mean of the training fold.
+    """
+    results, arrays = {}, {}
+    for name in ("test", "validation"):
+        fold = folds[name]
+        predicted = predict(model, fold)
+        jtfs, stft = judging.distances(predicted, fold)
+        results[name] = summary(predicted, fold, jtfs, stft)
+        arrays |= {f"{name}_predicted": predicted, f"{name}_jtfs": jtfs, f"{name}_stft": stft}
+    mean = folds["train"].scaled.mean(0).expand_as(folds["test"].scaled)
+    if model.given is not None:
+        mean = mean.clone()
+        mean[:, model.given] = folds["test"].scaled[:, model.given]
+    distances = judging.distances(mean, folds["test"])
+    results["mean_predictor"] = summary(mean, folds["test"], *distances)
+    return results, arrays
+
+
 def summary(predicted, fold, jtfs, stft):
     """Distances over a fold, and mean squared errors of its scaled parameters."""
     squares = (predicted - fold.scaled).double().square().mean(0)

@@ -5,8 +5,6 @@ published; the values of their table are not. `drum_task` has the data, `drum_ob
 losses and the choices of damping.
 """
 
-import io
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +14,8 @@ import torch
 from sotlib import _check
 from sotlib.checkpoints import load_checkpoint
 from sotlib.experiments import drum_data
-from sotlib.experiments.drum_evaluation import Judge, predict, summary
+from sotlib.experiments.drum_data import save_arrays, sounds
+from sotlib.experiments.drum_evaluation import Judge, judge
 from sotlib.experiments.drum_objectives import make_objective
 from sotlib.experiments.drum_task import TASKS, make_matcher
 from sotlib.experiments.matching_training import MatchingTraining
@@ -226,45 +225,3 @@ def load_model(path):
     model = make_model(numbers["row"], numbers["budget"])
     model.load_state_dict(weights)
     return model.eval()
-
-
-def judge(model, folds, judging):
-    """Distances and errors on test and validation sounds, and the arrays behind them.
-
-    Beside the model, the best that can be done without listening: the mean of the training fold.
-    """
-    results, arrays = {}, {}
-    for name in ("test", "validation"):
-        fold = folds[name]
-        predicted = predict(model, fold)
-        jtfs, stft = judging.distances(predicted, fold)
-        results[name] = summary(predicted, fold, jtfs, stft)
-        arrays |= {f"{name}_predicted": predicted, f"{name}_jtfs": jtfs, f"{name}_stft": stft}
-    mean = folds["train"].scaled.mean(0).expand_as(folds["test"].scaled)
-    if model.given is not None:
-        mean = mean.clone()
-        mean[:, model.given] = folds["test"].scaled[:, model.given]
-    results["mean_predictor"] = summary(mean, folds["test"], *judging.distances(mean, folds["test"]))
-    return results, arrays
-
-
-def sounds(folds):
-    """Of each fold the IDs, scaled parameters, diagonals and largest eigenvalues of M."""
-    arrays = {}
-    for name, fold in folds.items():
-        arrays |= {
-            f"{name}_ids": fold.ids,
-            f"{name}_scaled": fold.scaled,
-            f"{name}_metric_diagonal": fold.metric.diagonal(dim1=-2, dim2=-1).float(),
-            f"{name}_largest_eigenvalue": torch.linalg.eigvalsh(fold.metric)[:, -1].float(),
-        }
-    return arrays
-
-
-def save_arrays(path, tensors):
-    """Write an npz file, whole or not at all."""
-    content = io.BytesIO()
-    np.savez_compressed(content, **{k: v.detach().cpu().numpy() for k, v in tensors.items()})
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content.getvalue())
-    temporary.replace(path)

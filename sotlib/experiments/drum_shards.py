@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from sotlib import _check
 from sotlib.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from sotlib.experiments.drum_metrics import finite_metrics
 from sotlib.experiments.drum_task import (
     FOLDS,
     SAMPLE_RATE,
@@ -25,7 +26,6 @@ from sotlib.experiments.drum_task import (
     scaler,
 )
 from sotlib.records import RecordError, read_record, write_record
-from sotlib.riemann import jacobian
 
 ROWS = {fold: fold for fold in FOLDS}
 
@@ -182,36 +182,6 @@ def prepare(fold, number, task, device="cpu", progress=None):
         "in_double_precision": ids[single].tolist(),
         "not_finite": ids[double].tolist(),
     }
-
-
-def finite_metrics(phi_of_g, scaled):
-    """Metrics (sounds, d, d), double precision only where single precision is not enough.
-
-    Returns
-    -------
-    metric : Tensor (sounds, d, d), float64
-        Zero where it is not finite in double precision either.
-    single, double : Tensor (sounds,), bool
-        Where it was not finite in single and in double precision.
-    """
-    metric = _metrics(phi_of_g, scaled.float())
-    single = _broken(metric)
-    double = torch.zeros_like(single)
-    if single.any():
-        again = _metrics(phi_of_g, scaled[single].double())
-        double[single] = _broken(again)
-        metric[single] = again
-        metric[double] = 0.0
-    return metric, single, double
-
-
-def _metrics(phi_of_g, scaled):
-    slopes = jacobian(phi_of_g, scaled, chunk=len(scaled)).double()
-    return slopes.transpose(-1, -2) @ slopes
-
-
-def _broken(metric):
-    return ~metric.isfinite().flatten(1).all(1)
 
 
 def _identity(row, seed, budget):
