@@ -72,6 +72,8 @@ BUDGETS = {
     "paper": Budget(
         epochs=70, epoch_sounds=25_600, batch=256, spectral_batch=64, scheduled_epochs=10
     ),
+    # Seconds of one core for a step of 64 sounds, at most: P-loss and PNP loss 0.6, spectral loss
+    # 1.9 (`benchmarks/bench_matching.py`). With 48 steps an epoch a run takes 40 minutes or less.
     "reduced": Budget(
         epochs=30,
         epoch_sounds=3072,
