@@ -136,7 +136,8 @@ def run(row, seed, *, budget="reduced", folder, device="cpu", progress=None):
     Notes
     -----
     The same seed gives the same numbers on the same machine with the same number of threads,
-    interrupted or not. Explained in chapter ``pnp/metric``.
+    interrupted or not; on a GPU, where runs are threads of one process and share its random
+    numbers, only one run at a time (``--workers 1``). Explained in chapter ``pnp/metric``.
 
     Examples
     --------
