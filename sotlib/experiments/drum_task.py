@@ -49,7 +49,7 @@ TASKS = {
         scattering=(13, (12, 1), 5, 24),
         chunk=4,
     ),
-    # Seconds of one core for a sound, at most: 0.7, nearly all of them for the metric.
+    # Seconds of one core for a sound, measured on a busy machine: 0.7, nearly all for the metric.
     "reduced": Task(
         sounds=(3072, 384, 512),
         shards=32,
