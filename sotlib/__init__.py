@@ -14,6 +14,7 @@ from sotlib.harmonic_signals import HarmonicSignals
 from sotlib.harmonic_synth import HarmonicSynth
 from sotlib.losses import (
     MultiResolutionSOTLoss,
+    MultiResolutionSTFTLoss,
     MultiScaleSpectralLoss,
     SinkhornSpectrogramLoss,
     SlicedSpectrogramLoss,
@@ -33,6 +34,7 @@ from sotlib.scattering import JTFSLoss, TimeFrequencyScattering, jtfs_distance, 
 from sotlib.sinkhorn import ConvergenceWarning, SinkhornResult, sinkhorn_grid
 from sotlib.sinkhorn_divergence import sinkhorn_divergence
 from sotlib.sliced import sliced_wasserstein
+from sotlib.sound_matcher import SoundMatcher
 from sotlib.synths import harmonic_signal, sinusoid
 from sotlib.transforms import STFT, MelSpectrogram
 
@@ -51,6 +53,7 @@ __all__ = [
     "JTFSLoss",
     "MelSpectrogram",
     "MultiResolutionSOTLoss",
+    "MultiResolutionSTFTLoss",
     "MultiScaleSpectralLoss",
     "PNPLoss",
     "ParameterScaler",
@@ -60,6 +63,7 @@ __all__ = [
     "SinkhornResult",
     "SinkhornSpectrogramLoss",
     "SlicedSpectrogramLoss",
+    "SoundMatcher",
     "SpectralLoss",
     "TimeFrequencyScattering",
     "Wasserstein1DLoss",

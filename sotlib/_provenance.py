@@ -11,7 +11,10 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("sotlib", "torch", "numpy", "scipy", "numba", "librosa", "nnAudio", "POT", "auraloss")
+PACKAGES = (
+    *("sotlib", "torch", "numpy", "scipy", "numba", "librosa", "nnAudio", "monai", "POT"),
+    "auraloss",
+)
 
 
 def provenance() -> dict:

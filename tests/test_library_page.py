@@ -99,6 +99,7 @@ def test_docstring_becomes_sections_with_links(module):
     assert "_private" not in text
     assert "with :py:obj:`Thing <sotlib.Thing>` and ``other``." in text
     assert "* **TypeError, ValueError** -- On bad input" in text
+    assert ":Parameters: **size** (*int, default 2*)" in text
     assert ":Attributes: **value** (*float*)" in text
     assert "Explained in chapter :doc:`/sot/why`." in text
     assert "As in [1]." in text

@@ -15,7 +15,7 @@ from sotlib.experiments import sot_table
 from sotlib.records import read_record
 from sotlib.runner import Sweep, carry_out, executors, experiment, plan, status
 from sotlib.runner.__main__ import main
-from sotlib.runner.tasks import MARKER
+from sotlib.runner.tasks import MARKER, default_seeds
 
 ROWS = ["SOT-512", "MSS-Lin"]
 
@@ -56,7 +56,7 @@ def test_plan_goes_through_all_rows_seed_by_seed():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "nothing"}, "experiment must be one of 'sot_start', 'sot_table'"),
+        ({"name": "nothing"}, "experiment must be one of .*'sot_start', 'sot_table'"),
         ({"budget": "big"}, "budget must be one of 'paper', 'reduced', 'smoke'"),
         ({"rows": ["SOT-4096"]}, "rows must be one of 'MSS-Lin'"),
         ({"seeds": []}, "seeds must be different numbers"),
@@ -68,6 +68,13 @@ def test_plan_refuses_what_there_is_not(change, message):
     arguments = {"name": "sot_table", "budget": "smoke", "seeds": [1]} | change
     with pytest.raises(ValueError, match=message):
         plan(arguments.pop("name"), **arguments)
+
+
+def test_seeds_are_the_papers_or_the_experiments_own():
+    assert tuple(default_seeds("sot_table", "reduced")) == sot_table.PAPER_SEEDS
+    assert default_seeds("drum_shards", "smoke") == [0, 1]
+    with pytest.raises(ValueError, match="budget must be one of"):
+        default_seeds("sot_table", "huge")
 
 
 def test_only_modules_with_rows_are_experiments():

@@ -13,6 +13,7 @@ from pathlib import Path
 from sotlib.book._common import Layout, digest, write_atomically
 from sotlib.book.chapters import Page
 
+_LARGE = 4_000_000  # bytes; shards and weights of trainings, which no chapter reads
 _NOT_DATA = {".md", ".css", ".js", ".svg", ".ico", ".bib", ".pyc"}
 
 
@@ -28,7 +29,7 @@ def environment_key(layout: Layout, package: Path | None = None) -> str:
     """
     package = package or Path(__file__).parents[1]
     sources = (path for path in package.rglob("*.py") if package / "book" not in path.parents)
-    results = _files(layout.root / "results")
+    results = (p for p in _files(layout.root / "results") if p.stat().st_size < _LARGE)
     data = (path for path in _files(layout.source) if path.suffix not in _NOT_DATA)
     return digest(
         json.dumps(

@@ -143,8 +143,9 @@ def _body(thing: object, names: Mapping, pages: Collection[str]) -> list[str]:
     text = re.sub(r"(?<![`:\w])`([^`\n<>]+)`(?![`_])", r"``\1``", text)
     settings = Config(napoleon_use_param=False, napoleon_use_rtype=False)
     lines = str(NumpyDocstring(text, settings)).splitlines()
-    if attributes:
-        lines = [line.replace(":Parameters:", ":Attributes:", 1) for line in lines]
+    if attributes:  # numpydoc's order: they come after the parameters
+        last = max(number for number, line in enumerate(lines) if ":Parameters:" in line)
+        lines[last] = lines[last].replace(":Parameters:", ":Attributes:", 1)
     return _raises(lines)
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from sotlib.runner.sweep import Sweep, SweepError, status
-from sotlib.runner.tasks import plan
+from sotlib.runner.tasks import default_seeds, plan
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -14,7 +14,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
-        tasks = plan(given.experiment, budget=given.budget, seeds=given.seeds, rows=given.rows)
+        seeds = given.seeds or default_seeds(given.experiment, given.budget)
+        tasks = plan(given.experiment, budget=given.budget, seeds=seeds, rows=given.rows)
     except ValueError as error:
         parser.error(str(error))
     folder = given.folder or Path("results") / given.experiment / given.budget
@@ -45,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("experiment", help="for instance sot_table")
     parser.add_argument("--budget", default="reduced", help="default: %(default)s")
     parser.add_argument(
-        "--seeds", type=_numbers, default=[42, 123, 456, 789, 101112], metavar="42,123,..."
+        "--seeds", type=_numbers, metavar="42,123,...", help="default: the experiment's own"
     )
     parser.add_argument(
         "--rows", type=lambda text: text.split(","), metavar="NAME,...", help="default: all"

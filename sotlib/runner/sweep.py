@@ -12,9 +12,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from sotlib.checkpoints import CheckpointError
 from sotlib.records import RecordError, read_record
 from sotlib.runner import executors
-from sotlib.runner.tasks import MARKER, Task, carry_out
+from sotlib.runner.tasks import MARKER, Task, carry_out, experiment
 
 RESTARTS = 3  # of a pool of processes of which one was killed
 
@@ -139,9 +140,12 @@ class Sweep:
     def _drop_damaged(self) -> None:
         for task in self.tasks:
             path = self.folder / f"{task.name}.json"
+            verify = getattr(experiment(task.experiment), "verify", None)
             try:
                 read_record(path)
-            except RecordError as error:
+                if verify is not None:
+                    verify(task.row, task.seed, budget=task.budget, folder=self.folder)
+            except (RecordError, CheckpointError) as error:
                 if path.exists():
                     tqdm.write(f"{error}; it is computed again", file=sys.stderr)
                     path.rename(path.with_suffix(f".damaged-{int(time.time())}"))

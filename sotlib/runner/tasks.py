@@ -47,6 +47,14 @@ def experiment(name: str) -> ModuleType:
     return importlib.import_module(f"sotlib.experiments.{name}")
 
 
+def default_seeds(name: str, budget: str) -> list[int]:
+    """Seeds of a sweep that is given none: the experiment's own, or those of the SOT paper."""
+    module = experiment(name)
+    _check.one_of("budget", budget, tuple(module.BUDGETS))
+    own = getattr(module, "default_seeds", None)
+    return own(budget) if own else [42, 123, 456, 789, 101112]
+
+
 def plan(name: str, *, budget: str, seeds: list[int], rows: list[str] | None = None) -> list[Task]:
     """The runs of a sweep: all rows with the first seed, then with the next one.
 

@@ -1,0 +1,177 @@
+"""Training of a sound matcher: epochs of a number of sounds, damping, the best weights, resuming.
+
+Every epoch starts from random numbers of its own, drawn from the run's seed and the epoch's number.
+So a state between epochs needs none of them.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from sotlib.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from sotlib.experiments.drum_evaluation import predict, validate
+from sotlib.experiments.training import TrainingDiverged
+
+
+class MatchingTraining:
+    """Train a model for a number of epochs, from the last checkpoint if there is one.
+
+    Parameters
+    ----------
+    model : SoundMatcher
+        Its ``state_dict`` is what is trained.
+    objective : nn.Module
+        One of `drum_objectives`. Where it has ``damping``, that is told the validation loss of
+        every epoch.
+    folds : dict of str to Fold
+        ``train`` and ``validation``.
+    limits : Budget
+        Of the experiment: ``epochs``, ``epoch_sounds`` and ``learning_rate``.
+    batch : int
+        Sounds in a step.
+    seed : int
+        Of the order of sounds and of the dropouts.
+    checkpoint : path
+        Where the state is kept while the training goes on.
+    identity : dict
+        What the checkpoint must agree with.
+    """
+
+    def __init__(self, *, model, objective, folds, limits, batch, seed, checkpoint, identity):
+        self.model, self.objective, self.folds = model, objective, folds
+        self.limits, self.batch, self.seed = limits, batch, seed
+        self.path, self.identity = Path(checkpoint), identity
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=limits.learning_rate)
+        self.device = next(model.parameters()).device
+        self.epoch, self.curve, self.best = 0, [], {}
+        self.timing = {"training": [], "validation": []}
+
+    def run(self, progress=None):
+        """Train; the model has the best weights afterwards. Returns the curve."""
+        self._resume()
+        if not self.curve:
+            self._validate(None, progress)
+        while self.epoch < self.limits.epochs:
+            started = time.monotonic()
+            damping = self._damping()
+            loss = self._train_epoch(progress)
+            self.timing["training"].append(round(time.monotonic() - started, 3))
+            self.epoch += 1
+            self._validate({"loss": loss, **damping}, progress)
+            self._save()
+        self.model.load_state_dict(self.best["weights"])
+        return self.curve
+
+    def save_best(self, path, numbers):
+        """Write the best weights."""
+        save_checkpoint(path, self.best["weights"], numbers | {"epoch": self.best["epoch"]})
+
+    def forget(self):
+        """Remove the checkpoint: the training is finished and recorded."""
+        self.path.unlink(missing_ok=True)
+
+    def _train_epoch(self, progress):
+        fold, limits = self.folds["train"], self.limits
+        drawn = np.random.default_rng([self.seed, self.epoch])
+        passes = -(-limits.epoch_sounds // len(fold))
+        order = np.concatenate([drawn.permutation(len(fold)) for _ in range(passes)])
+        order = torch.from_numpy(order[: limits.epoch_sounds]).to(self.device)
+        cuda = [self.device] if self.device.type == "cuda" else []
+        total = 0.0
+        self.model.train()
+        self.objective.train()
+        with torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(int(drawn.integers(2**62)))
+            for number, indices in enumerate(order.split(self.batch)):
+                total += self._step(fold, indices) * len(indices)
+                if progress is not None:
+                    done = min((number + 1) * self.batch, limits.epoch_sounds)
+                    progress(self.epoch * limits.epoch_sounds + done)
+        return total / limits.epoch_sounds
+
+    def _step(self, fold, indices):
+        self.optimizer.zero_grad(set_to_none=True)
+        given = self.model.given
+        known = None if given is None else fold.scaled[indices, given]
+        loss = self.objective(self.model(fold.spectra[indices], known), fold, indices)
+        loss.backward()
+        value = loss.item()
+        if not np.isfinite(value):
+            raise TrainingDiverged(
+                f"{self.identity}: the loss is {value} in epoch {self.epoch}. A lower learning "
+                "rate may help; the last checkpoint holds the state before this epoch."
+            )
+        self.optimizer.step()
+        return value
+
+    def _validate(self, trained, progress):
+        started = time.monotonic()
+        fold = self.folds["validation"]
+        values = validate(predict(self.model, fold), fold, self.objective)
+        self.timing["validation"].append(round(time.monotonic() - started, 3))
+        self.curve.append({"epoch": self.epoch, **(trained or {}), **values})
+        if progress is not None:
+            progress(self.epoch * self.limits.epoch_sounds)
+        if not trained:
+            # Not a candidate: untrained, it says the middle of all ranges, where validation lies.
+            return
+        if hasattr(self.objective, "damping"):
+            self.objective.damping.step(values["validation"])
+        if not self.best or values["validation"] < self.best["value"]:
+            weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+            self.best = {"epoch": self.epoch, "value": values["validation"], "weights": weights}
+
+    def _damping(self):
+        """Damping of the present epoch, for the curve."""
+        if not hasattr(self.objective, "damping"):
+            return {}
+        relative = self.objective.damping.value
+        return {"damping": relative, "damping_absolute": relative * self.objective.largest}
+
+    def _save(self):
+        tensors = {f"weights.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in self.best["weights"].items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{key}": value for key, value in state.items()}
+        damping = getattr(self.objective, "damping", None)
+        numbers = {
+            "identity": self.identity,
+            "epoch": self.epoch,
+            "best": {k: self.best[k] for k in ("epoch", "value")},
+            "curve": self.curve,
+            "timing": self.timing,
+            "damping": damping and damping.state_dict(),
+        }
+        save_checkpoint(self.path, tensors, numbers)
+
+    def _resume(self):
+        try:
+            tensors, numbers = load_checkpoint(self.path)
+        except FileNotFoundError:
+            return
+        except CheckpointError as error:
+            tqdm.write(f"{error}: this run starts again", file=sys.stderr)
+            return
+        if numbers["identity"] != self.identity:
+            message = f"the checkpoint {self.path} is of another run: this one starts again"
+            tqdm.write(message, file=sys.stderr)
+            return
+        self.model.load_state_dict(_under("weights.", tensors))
+        self.best = numbers["best"] | {"weights": _under("best.", tensors)}
+        state = self.optimizer.state_dict()
+        for name, value in _under("adam.", tensors).items():
+            index, key = name.split(".")
+            state["state"].setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict(state)
+        if numbers["damping"] is not None:
+            self.objective.damping.load_state_dict(numbers["damping"])
+        self.epoch, self.curve = numbers["epoch"], numbers["curve"]
+        self.timing = numbers["timing"]
+
+
+def _under(prefix, tensors):
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

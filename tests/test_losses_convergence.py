@@ -1,0 +1,99 @@
+"""The multi-resolution STFT loss against its definition, closed forms and auraloss."""
+
+import math
+
+import pytest
+import torch
+
+from sotlib import MultiResolutionSTFTLoss
+
+RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
+
+
+def noise(generator, *shape, dtype=torch.float64):
+    return torch.randn(*shape, generator=generator, dtype=dtype)
+
+
+@pytest.mark.parametrize("gain", [0.5, 3.0])
+def test_gain_gives_its_closed_form(generator, gain):
+    x = noise(generator, 2, 4096)
+    expected = abs(gain - 1) + abs(math.log(gain))
+    torch.testing.assert_close(
+        MultiResolutionSTFTLoss()(gain * x, x), torch.tensor(expected).double()
+    )
+
+
+def test_agrees_with_the_definition_frame_by_frame(generator):
+    x, y = noise(generator, 3000), noise(generator, 3000)
+    total = 0.0
+    for size, hop, width in RESOLUTIONS:
+        window = torch.zeros(size, dtype=torch.float64)
+        start = (size - width) // 2
+        window[start : start + width] = torch.hann_window(width, dtype=torch.float64)
+        spectra = []
+        for signal in (x, y):
+            before, after = signal[1 : size // 2 + 1].flip(0), signal[-size // 2 - 1 : -1].flip(0)
+            padded = torch.cat([before, signal, after])
+            frames = [
+                torch.fft.rfft(window * padded[i : i + size]).abs()
+                for i in range(0, len(padded) - size + 1, hop)
+            ]
+            spectra.append(torch.stack(frames).clamp(min=1e-4))
+        difference = spectra[1] - spectra[0]
+        total += difference.square().sum().sqrt() / spectra[1].square().sum().sqrt()
+        total += (spectra[1].log() - spectra[0].log()).abs().mean()
+    torch.testing.assert_close(MultiResolutionSTFTLoss()(x, y), total / 3)
+
+
+def test_sounds_do_not_mix(generator):
+    x, y = noise(generator, 3, 3000), noise(generator, 3, 3000)
+    y[1] *= 100
+    each = MultiResolutionSTFTLoss(reduction="none")
+    alone = torch.stack([each(*pair)[0] for pair in zip(x, y, strict=True)])
+    torch.testing.assert_close(each(x, y), alone)
+    torch.testing.assert_close(MultiResolutionSTFTLoss()(x, y), alone.mean())
+
+
+def test_agrees_with_auraloss(generator):
+    auraloss = pytest.importorskip("auraloss")
+    for _ in range(3):
+        x, y = (noise(generator, 1, 1, 5000, dtype=torch.float32) for _ in range(2))
+        theirs = auraloss.freq.MultiResolutionSTFTLoss()(x, y)
+        torch.testing.assert_close(MultiResolutionSTFTLoss()(x, y), theirs)
+
+
+def test_gradient_in_double_precision(generator):
+    small = {"fft_sizes": (16,), "hop_lengths": (5,), "win_lengths": (12,)}
+    loss = MultiResolutionSTFTLoss(**small, reduction="none")
+    x, y = noise(generator, 2, 40).requires_grad_(), noise(generator, 2, 40)
+    assert torch.autograd.gradcheck(lambda x: loss(x, y), x)
+
+
+@pytest.mark.parametrize("case", ["silence", "silent target", "equal"])
+def test_gradient_is_finite(generator, case):
+    y = noise(generator, 1, 3000)
+    x = y.clone() if case == "equal" else torch.zeros_like(y)
+    x, y = (y, x) if case == "silent target" else (x, y)
+    x.requires_grad_()
+    value = MultiResolutionSTFTLoss()(x, y)
+    (gradient,) = torch.autograd.grad(value, x)
+    assert value.isfinite()
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fft_sizes": (512,)}, "must be equally long, at least one; got 1, 3 and 3"),
+        ({"reduction": "sum"}, "reduction must be one of 'mean', 'none'"),
+        ({"win_lengths": (2000, 1200, 240)}, "win_length must not exceed fft_size=1024"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        MultiResolutionSTFTLoss(**options)
+
+
+def test_short_signals_are_named():
+    with pytest.raises(ValueError, match="x is too short for STFT"):
+        MultiResolutionSTFTLoss()(torch.zeros(1000), torch.zeros(1000))
