@@ -214,20 +214,16 @@ class TestPreparedSpectra:
         ours = value_and_gradient(loss, x, loss.spectra(y))
         torch.testing.assert_close(ours, value_and_gradient(loss, x, y), rtol=1e-9, atol=1e-12)
 
-    @pytest.mark.parametrize(("level", "slope"), [(0.25, 0.0), (0.5, 2.0), (1.0, 1.0)])
+    @pytest.mark.parametrize(("level", "slope"), [(0.25, 0.0), (1.0, 1.0)])
     @pytest.mark.parametrize("p", [1, 2])
-    def test_at_the_floor_the_logarithm_has_its_slope(self, level, slope, p):
+    def test_beside_the_floor_the_logarithm_has_its_slope(self, level, slope, p):
         """Frames of one sample: the magnitude is |x|, the gradient p log(x/f)^(p-1) / x or 0."""
         loss = self.loss(
             fft_sizes=(1,), linear_weight=0.0, floor=0.5, window="boxcar", overlap=0.0, p=p
         )
         x = torch.tensor([[level]], dtype=torch.float64)
         y = torch.tensor([[0.1]], dtype=torch.float64)  # counts as 0.5
-        if level == 0.5:  # the two logarithms must differ there
-            y = torch.tensor([[2.0]], dtype=torch.float64)
-            difference = math.log(0.5 / 2.0)
-        else:
-            difference = math.log(max(level, 0.5) / 0.5)
+        difference = math.log(max(level, 0.5) / 0.5)
         expected = slope * (math.copysign(1, difference) if p == 1 else 2 * difference)
         value, gradient = value_and_gradient(loss, x, loss.spectra(y))
         assert value.item() == pytest.approx(abs(difference) ** p)

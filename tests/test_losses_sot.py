@@ -80,23 +80,22 @@ class TestReference:
         assert loss(x, y).item() == pytest.approx(expected.item(), rel=1e-4)
 
     def test_gradient_direction(self, case):
+        """As close to the stored one as single precision lets any implementation be here.
+
+        Signals with bins 1e-7 below the peak have a gradient that the rounding of the FFT decides,
+        which differs between processors. How much, the gradients in both precisions tell.
+        """
         k, loss, x, y, _, *expected = case
         _, *single = with_gradient(loss, x, y)
         _, *double = with_gradient(copy.deepcopy(loss).double(), x.double(), y.double())
-        if k in UNDETERMINED:
-            # One signal has bins 1e-7 below its peak, where rounding of the FFT is as large as the
-            # spectrum: our own gradients in both precisions disagree as well.
-            assert min(map(cosine, single, double)) < 0.999
-        else:
-            assert min(map(cosine, single, expected)) > 0.999
+        rounding = 1 - min(map(cosine, single, double))
+        assert 1 - min(map(cosine, double, expected)) < max(1e-3, 5 * rounding)
+        assert k in UNDETERMINED or rounding < 1e-2
 
-    def test_straightforward_oracle_reproduces_the_reference_in_single_precision(self, case):
-        k, loss, x, y, _, *expected = case
+    def test_straightforward_oracle_in_double_precision(self, case):
+        _, loss, x, y, *_ = case
         if isinstance(loss, MultiResolutionSOTLoss):
             pytest.skip("the oracle has one resolution")
-        if k in UNDETERMINED:
-            _, *single = with_gradient(Straightforward(loss), x, y)
-            assert min(map(cosine, single, expected)) > 0.999
         loss = loss.double()
         ours = with_gradient(loss, x.double(), y.double())
         oracle = with_gradient(Straightforward(loss), x.double(), y.double())

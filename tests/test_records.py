@@ -41,7 +41,9 @@ def test_provenance_says_with_what_but_not_where(tmp_path):
     provenance = json.loads(text)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", provenance["date"])
     assert provenance["versions"]["python"] == platform.python_version()
-    assert provenance["versions"]["torch"] == torch.__version__
+    # Metadata may lack the local version that names the build.
+    versions = provenance["versions"]["torch"], torch.__version__
+    assert len({version.split("+")[0] for version in versions}) == 1
     assert provenance["machine"]["torch_threads"] == torch.get_num_threads()
     assert provenance["machine"]["cores"] >= 1
     assert provenance["commit"] is None or re.fullmatch("[0-9a-f]{40}", provenance["commit"])
