@@ -13,7 +13,7 @@ import torch
 import sotlib.experiments
 from sotlib import _check
 
-MARKER = "sweep.json"  # lies in the folder while a sweep goes on; workers look for it
+MARKER = "sweep.lock"  # lies in the folder while a sweep goes on; workers look for it
 
 
 @dataclass(frozen=True)
