@@ -8,7 +8,7 @@ from sotlib.cqt import CQT
 from sotlib.damping import AdaptiveDamping, ConstantDamping, ScheduledDamping
 from sotlib.drum import RectangularDrum, modal_decays, modal_frequencies, rectangular_drum
 from sotlib.drum_sounds import DrumSounds
-from sotlib.encoders import PitchEncoder, hz_to_unit, soft_argmax, unit_to_hz
+from sotlib.encoders import PitchEncoder
 from sotlib.exact import ExactTransport, exact_grid_transport
 from sotlib.harmonic_signals import HarmonicSignals
 from sotlib.harmonic_synth import HarmonicSynth
@@ -21,6 +21,7 @@ from sotlib.losses import (
     SpectralLoss,
     Wasserstein1DLoss,
 )
+from sotlib.mel import MelSpectrogram
 from sotlib.metrics import (
     log_spectral_distance,
     multi_scale_spectral_distance,
@@ -28,6 +29,7 @@ from sotlib.metrics import (
     raw_pitch_accuracy,
 )
 from sotlib.ot1d import quantile_functions, wasserstein_1d
+from sotlib.pitch import hz_to_unit, soft_argmax, unit_to_hz
 from sotlib.pnp import PNPLoss, jacobian, pnp_loss, riemannian_metric
 from sotlib.scaler import ParameterScaler
 from sotlib.scattering import JTFSLoss, TimeFrequencyScattering, jtfs_distance, jtfs_features
@@ -36,7 +38,7 @@ from sotlib.sinkhorn_divergence import sinkhorn_divergence
 from sotlib.sliced import sliced_wasserstein
 from sotlib.sound_matcher import SoundMatcher
 from sotlib.synths import harmonic_signal, sinusoid
-from sotlib.transforms import STFT, MelSpectrogram
+from sotlib.transforms import STFT
 
 __version__ = "0.1.0"
 __all__ = [

@@ -33,6 +33,22 @@ def count(name, value, *, least=1):
     return int(value)
 
 
+def resolutions(fft_sizes, hop_lengths, win_lengths):
+    """Return three sequences of equal length, zipped."""
+    sequences = fft_sizes, hop_lengths, win_lengths
+    if any(is_number(sizes) or isinstance(sizes, str) for sizes in sequences):
+        raise ValueError(
+            "fft_sizes, hop_lengths and win_lengths must be sequences of int; got "
+            f"{fft_sizes!r}, {hop_lengths!r} and {win_lengths!r}."
+        )
+    if not len(fft_sizes) == len(hop_lengths) == len(win_lengths) > 0:
+        raise ValueError(
+            "fft_sizes, hop_lengths and win_lengths must have the same number of entries, at "
+            f"least one; got {len(fft_sizes)}, {len(hop_lengths)} and {len(win_lengths)}."
+        )
+    return zip(*sequences, strict=True)
+
+
 def floating(name, tensor, *, half=False):
     """Return `tensor` if it is one of float32 or float64 (`half`: or of half precision)."""
     if not isinstance(tensor, torch.Tensor):

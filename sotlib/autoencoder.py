@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from sotlib import _check
 from sotlib.cqt import CQT
-from sotlib.encoders import PitchEncoder, soft_argmax, unit_to_hz
+from sotlib.encoders import PitchEncoder
 from sotlib.harmonic_synth import HarmonicSynth
+from sotlib.pitch import soft_argmax, unit_to_hz
 
 FMIN = 32.7  # Hz, of the first bin
 BINS_PER_OCTAVE = 36
@@ -124,8 +125,7 @@ class HarmonicAutoencoder(nn.Module):
                 "sound must have shape (batch, samples) with at least two samples; got "
                 f"{tuple(sound.shape)}."
             )
-        with torch.autocast(sound.device.type, enabled=False):
-            return self.cqt(sound[..., :-1]).transpose(-1, -2).contiguous()
+        return self.cqt(sound[..., :-1]).transpose(-1, -2).contiguous()
 
     def forward(self, features, *, generator=None):
         """Encode and decode.

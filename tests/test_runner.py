@@ -77,6 +77,21 @@ def test_seeds_are_the_papers_or_the_experiments_own():
         default_seeds("sot_table", "huge")
 
 
+def test_every_experiment_has_seeds_and_the_candidates_have_others_than_the_table():
+    table, start = (default_seeds(name, "reduced") for name in ("sot_table", "sot_start"))
+    assert tuple(table) == sot_table.PAPER_SEEDS
+    assert not set(table) & set(start)
+
+
+def test_what_a_run_prepares_leaves_the_random_state_alone():
+    before = torch.get_rng_state()
+    for row in sot_table.ROWS.values():
+        sot_table.Comparison(row)
+        sot_table.make_model(row, seed=3)
+    sot_table.prepare.__wrapped__("test", 20, 1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_only_modules_with_rows_are_experiments():
     assert experiment("sot_table") is sot_table
     with pytest.raises(ValueError, match="got 'training'"):

@@ -3,6 +3,7 @@
 Each module here is an experiment that `sotlib.runner` can carry out. It has
 
 - ``BUDGETS``, by name, and ``ROWS``, the runs by the name of their row in the paper's table;
+- ``default_seeds(budget)``, those of a sweep that is given none;
 - ``run(row, seed, *, budget, folder, device, progress)``, which carries out one run, resumes it
   where it was interrupted, writes its record into the folder and returns it.
 

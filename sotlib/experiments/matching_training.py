@@ -4,16 +4,15 @@ Every epoch starts from random numbers of its own, drawn from the run's seed and
 So a state between epochs needs none of them.
 """
 
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from sotlib.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from sotlib.checkpoints import save_checkpoint
 from sotlib.experiments.drum_evaluation import predict, validate
+from sotlib.experiments.state import copied_weights, load_state, save_state
 from sotlib.experiments.training import TrainingDiverged
 
 
@@ -122,7 +121,7 @@ class MatchingTraining:
         if hasattr(self.objective, "damping"):
             self.objective.damping.step(values["validation"])
         if not self.best or values["validation"] < self.best["value"]:
-            weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+            weights = copied_weights(self.model)
             self.best = {"epoch": self.epoch, "value": values["validation"], "weights": weights}
 
     def _damping(self):
@@ -133,45 +132,21 @@ class MatchingTraining:
         return {"damping": relative, "damping_absolute": relative * self.objective.largest}
 
     def _save(self):
-        tensors = {f"weights.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"best.{k}": v for k, v in self.best["weights"].items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam.{index}.{key}": value for key, value in state.items()}
         damping = getattr(self.objective, "damping", None)
         numbers = {
             "identity": self.identity,
             "epoch": self.epoch,
-            "best": {k: self.best[k] for k in ("epoch", "value")},
             "curve": self.curve,
             "timing": self.timing,
             "damping": damping and damping.state_dict(),
         }
-        save_checkpoint(self.path, tensors, numbers)
+        save_state(self.path, self.model, self.best, self.optimizer, numbers)
 
     def _resume(self):
-        try:
-            tensors, numbers = load_checkpoint(self.path)
-        except FileNotFoundError:
-            return
-        except CheckpointError as error:
-            tqdm.write(f"{error}: this run starts again", file=sys.stderr)
-            return
-        if numbers["identity"] != self.identity:
-            message = f"the checkpoint {self.path} is of another run: this one starts again"
-            tqdm.write(message, file=sys.stderr)
-            return
-        self.model.load_state_dict(_under("weights.", tensors))
-        self.best = numbers["best"] | {"weights": _under("best.", tensors)}
-        state = self.optimizer.state_dict()
-        for name, value in _under("adam.", tensors).items():
-            index, key = name.split(".")
-            state["state"].setdefault(int(index), {})[key] = value
-        self.optimizer.load_state_dict(state)
-        if numbers["damping"] is not None:
-            self.objective.damping.load_state_dict(numbers["damping"])
-        self.epoch, self.curve = numbers["epoch"], numbers["curve"]
-        self.timing = numbers["timing"]
-
-
-def _under(prefix, tensors):
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        found = load_state(self.path, self.model, self.optimizer, self.identity)
+        if found is not None:
+            self.best, numbers, _ = found
+            if numbers["damping"] is not None:
+                self.objective.damping.load_state_dict(numbers["damping"])
+            self.epoch, self.curve = numbers["epoch"], numbers["curve"]
+            self.timing = numbers["timing"]

@@ -1,13 +1,14 @@
 """One training: steps, validations, the best weights, and resuming after an interruption."""
 
-import sys
 import time
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
-from sotlib.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from sotlib.checkpoints import save_checkpoint
+from sotlib.experiments.state import copied_weights, load_state, save_state
+
+SELECT = "lsd_mean_square"  # the metric of which the lowest validation value is the best
 
 
 class TrainingDiverged(RuntimeError):
@@ -49,10 +50,9 @@ class Training:
         seed,
         checkpoint,
         identity,
-        select="lsd_mean_square",
     ):
         self.model, self.compare, self.data, self.evaluate = model, compare, data, evaluate
-        self.limits, self.select = limits, select
+        self.limits = limits
         self.path, self.identity = Path(checkpoint), identity
         self.optimizer = torch.optim.Adam(
             model.parameters(), lr=limits.learning_rate, weight_decay=1e-4
@@ -84,7 +84,7 @@ class Training:
                 self.seconds = time.monotonic() - started
                 self._save()
         last, _ = self._test()
-        self._load_weights(self.best["weights"])
+        self.model.encoder.load_state_dict(self.best["weights"])
         test, observed = self._test()
         return {
             "test": test,
@@ -122,55 +122,28 @@ class Training:
         mean = sum(self.losses) / len(self.losses) if self.losses else None
         self.curve.append({"step": self.step, "loss": mean, **metrics, **observed})
         self.losses = []
-        if not self.best or metrics[self.select] < self.best["value"]:
-            weights = {k: v.detach().clone() for k, v in self.model.encoder.state_dict().items()}
-            self.best = {"step": self.step, "value": metrics[self.select], "weights": weights}
+        if not self.best or metrics[SELECT] < self.best["value"]:
+            weights = copied_weights(self.model.encoder)
+            self.best = {"step": self.step, "value": metrics[SELECT], "weights": weights}
 
     def _test(self):
         self.model.eval()
         return self.evaluate(self.model, self.data["test"])
 
     def _save(self):
-        tensors = {f"weights.{k}": v for k, v in self.model.encoder.state_dict().items()}
-        tensors |= {f"best.{k}": v for k, v in self.best["weights"].items()}
-        tensors["generator"] = self.generator.get_state()
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam.{index}.{key}": value for key, value in state.items()}
         numbers = {
             "identity": self.identity,
             "step": self.step,
-            "best": {k: self.best[k] for k in ("step", "value")},
             "curve": self.curve,
             "seconds": self.seconds,
         }
-        save_checkpoint(self.path, tensors, numbers)
+        state = self.model.encoder, self.best, self.optimizer, numbers
+        save_state(self.path, *state, generator=self.generator.get_state())
 
     def _resume(self):
-        try:
-            tensors, numbers = load_checkpoint(self.path)
-        except FileNotFoundError:
-            return
-        except CheckpointError as error:
-            tqdm.write(f"{error}: this run starts again", file=sys.stderr)
-            return
-        if numbers["identity"] != self.identity:
-            message = f"the checkpoint {self.path} is of another run: this one starts again"
-            tqdm.write(message, file=sys.stderr)
-            return
-        self._load_weights(_under("weights.", tensors))
-        self.best = numbers["best"] | {"weights": _under("best.", tensors)}
-        self.generator.set_state(tensors["generator"])
-        state = self.optimizer.state_dict()
-        for name, value in _under("adam.", tensors).items():
-            index, key = name.split(".")
-            state["state"].setdefault(int(index), {})[key] = value
-        self.optimizer.load_state_dict(state)
-        self.step, self.curve = numbers["step"], numbers["curve"]
-        self.seconds = numbers["seconds"]
-
-    def _load_weights(self, weights):
-        self.model.encoder.load_state_dict(weights)
-
-
-def _under(prefix, tensors):
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        found = load_state(self.path, self.model.encoder, self.optimizer, self.identity)
+        if found is not None:
+            self.best, numbers, tensors = found
+            self.generator.set_state(tensors["generator"])
+            self.step, self.curve = numbers["step"], numbers["curve"]
+            self.seconds = numbers["seconds"]

@@ -61,15 +61,10 @@ class MultiResolutionSTFTLoss(nn.Module):
         reduction="mean",
     ):
         super().__init__()
-        if not len(fft_sizes) == len(hop_lengths) == len(win_lengths) > 0:
-            raise ValueError(
-                "fft_sizes, hop_lengths and win_lengths must be equally long, at least one; got "
-                f"{len(fft_sizes)}, {len(hop_lengths)} and {len(win_lengths)}."
-            )
         self.reduction = _check.one_of("reduction", reduction, ("mean", "none"))
         self.transforms = nn.ModuleList(
             STFT(fft_size=size, hop_length=hop, win_length=width, window="hann", power=2)
-            for size, hop, width in zip(fft_sizes, hop_lengths, win_lengths, strict=True)
+            for size, hop, width in _check.resolutions(fft_sizes, hop_lengths, win_lengths)
         )
 
     def forward(self, x, y):

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from sotlib import _check
 from sotlib.losses.sot import Wasserstein1DLoss
 
 
@@ -56,16 +57,9 @@ class MultiResolutionSOTLoss(nn.Module):
                     "in number; use one Wasserstein1DLoss for each."
                 )
         win_lengths = fft_sizes if win_lengths is None else win_lengths
-        if any(isinstance(sizes, int) for sizes in (fft_sizes, hop_lengths, win_lengths)):
-            raise ValueError("fft_sizes, hop_lengths and win_lengths must be sequences of int.")
-        if not len(fft_sizes) == len(hop_lengths) == len(win_lengths) > 0:
-            raise ValueError(
-                "fft_sizes, hop_lengths and win_lengths must have the same number of entries, at "
-                f"least one; got {len(fft_sizes)}, {len(hop_lengths)} and {len(win_lengths)}."
-            )
         self.loss_modules = nn.ModuleList(
             Wasserstein1DLoss(transform, fft_size=size, hop_length=hop, win_length=length, **kwargs)
-            for size, hop, length in zip(fft_sizes, hop_lengths, win_lengths, strict=True)
+            for size, hop, length in _check.resolutions(fft_sizes, hop_lengths, win_lengths)
         )
 
     def forward(self, x, y, **kwargs):

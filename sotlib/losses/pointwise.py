@@ -135,8 +135,10 @@ class MultiScaleSpectralLoss(nn.Module):
         reduction="sum",
     ):
         super().__init__()
-        if len(fft_sizes) == 0:
-            raise ValueError("fft_sizes must name at least one scale; got none.")
+        if _check.is_number(fft_sizes) or len(fft_sizes) == 0:
+            raise ValueError(
+                f"fft_sizes must be a sequence of at least one int; got {fft_sizes!r}."
+            )
         if not 0 <= overlap < 1:
             raise ValueError(f"overlap must be at least 0 and below 1; got {overlap!r}.")
         if min(linear_weight, log_weight) < 0 or linear_weight == log_weight == 0:

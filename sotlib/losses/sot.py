@@ -6,8 +6,9 @@ from torch import nn
 from sotlib import _check
 from sotlib.cqt import CQT
 from sotlib.losses._signals import same_kind, signal_pair, widen
+from sotlib.mel import MelSpectrogram
 from sotlib.ot1d import _order, quantile_functions, wasserstein_1d
-from sotlib.transforms import SCALINGS, STFT, MelSpectrogram, Transform
+from sotlib.transforms import SCALINGS, STFT, Transform
 
 TRANSFORMS = ("stft", "mel", "cqt", "vqt", "identity")
 

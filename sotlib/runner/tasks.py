@@ -48,11 +48,10 @@ def experiment(name: str) -> ModuleType:
 
 
 def default_seeds(name: str, budget: str) -> list[int]:
-    """Seeds of a sweep that is given none: the experiment's own, or those of the SOT paper."""
+    """Seeds of a sweep that is given none: the experiment's own."""
     module = experiment(name)
     _check.one_of("budget", budget, tuple(module.BUDGETS))
-    own = getattr(module, "default_seeds", None)
-    return own(budget) if own else [42, 123, 456, 789, 101112]
+    return module.default_seeds(budget)
 
 
 def plan(name: str, *, budget: str, seeds: list[int], rows: list[str] | None = None) -> list[Task]:
