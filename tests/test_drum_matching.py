@@ -249,6 +249,10 @@ def test_record_agrees_with_its_arrays(results, folder):
                 distances = arrays[f"{fold}_{name}"]
                 assert written[name]["mean"] == pytest.approx(distances.mean(), rel=1e-5)
                 assert written[name]["std"] == pytest.approx(distances.std(ddof=1), rel=1e-5)
+        at_best = record["results"]["curve"][record["results"]["best_epoch"]]
+        for entry, fold in ((at_best, "validation"), (at_best["test"], "test")):
+            mean = record["results"][fold]["parameter_error"]["mean"]
+            assert entry["parameter_error"] == pytest.approx(mean, rel=1e-6)
     assert sounds["train_metric_diagonal"].shape == (12, 5)
     assert (sounds["test_largest_eigenvalue"] >= 0.99 * sounds["test_metric_diagonal"].max(1)).all()
 

@@ -25,13 +25,15 @@ def validate(predicted, fold, objective):
     objective.eval()
     parts = torch.arange(len(fold), device=predicted.device).split(SOUNDS)
     losses = [len(p) * float(objective(predicted[p], fold, p)) for p in parts]
+    return {"validation": sum(losses) / len(fold), **errors(predicted, fold)}
+
+
+@torch.no_grad()
+def errors(predicted, fold):
+    """P-loss and PNP loss without damping over a fold, in double precision."""
     error = (predicted - fold.scaled).double()
     quadratic = (error[:, None] @ fold.metric @ error[..., None]).flatten() / 2
-    return {
-        "validation": sum(losses) / len(fold),
-        "parameter_error": float(error.square().mean()),
-        "pnp": float(quadratic.mean()),
-    }
+    return {"parameter_error": float(error.square().mean()), "pnp": float(quadratic.mean())}
 
 
 class Judge:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from sotlib.checkpoints import save_checkpoint
-from sotlib.experiments.drum_evaluation import predict, validate
+from sotlib.experiments.drum_evaluation import errors, predict, validate
 from sotlib.experiments.state import copied_weights, load_state, save_state
 from sotlib.experiments.training import TrainingDiverged
 
@@ -27,7 +27,8 @@ class MatchingTraining:
         One of `drum_objectives`. Where it has ``damping``, that is told the validation loss of
         every epoch.
     folds : dict of str to Fold
-        ``train`` and ``validation``.
+        ``train``, ``validation`` and ``test``. What becomes of the test fold stands in the curve
+        and decides nothing.
     limits : Budget
         Of the experiment: ``epochs``, ``epoch_sounds`` and ``learning_rate``.
     batch : int
@@ -112,6 +113,7 @@ class MatchingTraining:
         fold = self.folds["validation"]
         values = validate(predict(self.model, fold), fold, self.objective)
         self.timing["validation"].append(round(time.monotonic() - started, 3))
+        values["test"] = errors(predict(self.model, self.folds["test"]), self.folds["test"])
         self.curve.append({"epoch": self.epoch, **(trained or {}), **values})
         if progress is not None:
             progress(self.epoch * self.limits.epoch_sounds)
