@@ -197,8 +197,8 @@ def run(row, seed, *, budget="reduced", folder, device="cpu", progress=None):
             "largest_eigenvalue": drums.largest,
             "preparation": drums.preparation,
             "timing": {
-                "training_per_epoch": float(np.mean(training.timing["training"])),
-                "validation_per_epoch": float(np.mean(training.timing["validation"])),
+                "training_per_epoch": float(np.median(training.timing["training"])),
+                "validation_per_epoch": float(np.median(training.timing["validation"])),
             },
         },
         seeds=[seed],
