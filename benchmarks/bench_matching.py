@@ -10,26 +10,27 @@ from sotlib.experiments.drum_objectives import make_objective
 from sotlib.experiments.drum_task import (
     TASKS,
     Perception,
+    Task,
     fold_sounds,
     make_features,
     make_matcher,
     scaler,
 )
 
-BUDGET = "reduced"
-TASK, LIMITS, BATCH = TASKS[BUDGET], drum_matching.BUDGETS[BUDGET], 64
+SIZES = {"reduced": (64, 5), "paper": (8, 3)}  # sounds in a step, and how often it is timed
 NAMES = {"ploss": "P-loss", "pnp": "PNP loss", "spectral": "spectral loss"}
 
 
 class Step:
     """One step of training on prepared data."""
 
-    def __init__(self, row: str, drums: Drums):
+    def __init__(self, row: str, drums: Drums, budget: str):
+        task, limits = TASKS[budget], drum_matching.BUDGETS[budget]
         self.fold = drums.folds["train"]
         self.everything = torch.arange(len(self.fold))
-        self.model = make_matcher(TASK)
-        self.objective = make_objective(drum_matching.ROWS[row], TASK, drums, LIMITS)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=LIMITS.learning_rate)
+        self.model = make_matcher(task)
+        self.objective = make_objective(drum_matching.ROWS[row], task, drums, limits)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=limits.learning_rate)
 
     def __call__(self) -> None:
         self.optimizer.zero_grad()
@@ -38,32 +39,37 @@ class Step:
         self.optimizer.step()
 
 
-def prepared(perception: Perception) -> Drums:
+def prepared(task: Task, perception: Perception, batch: int) -> Drums:
     """A batch of sounds with the metric of the first one: what it is costs no time."""
-    scaled = scaler()(fold_sounds(TASK, "train")[1])[:BATCH].float()
+    scaled = scaler()(fold_sounds(task, "train")[1])[:batch].float()
     with torch.no_grad():
-        spectra = make_features(TASK)(perception.synthesis(scaled))
+        spectra = make_features(task)(perception.synthesis(scaled))
     metric, _, _ = finite_metrics(perception, scaled[:1])
-    metric = metric.expand(BATCH, -1, -1).contiguous()
-    fold = Fold(torch.arange(BATCH), scaled, spectra, metric, torch.zeros(BATCH, 1))
+    metric = metric.expand(batch, -1, -1).contiguous()
+    fold = Fold(torch.arange(batch), scaled, spectra, metric, torch.zeros(batch, 1))
     return Drums({"train": fold}, float(torch.linalg.eigvalsh(metric)[0, -1]), {})
 
 
-def run() -> dict:
-    """Time everything; see `sotlib.benchmarks` for what is returned."""
-    perception, spectrum = Perception(TASK), make_features(TASK)
-    drums = prepared(perception)
-    steps = {name: Step(row, drums) for row, name in NAMES.items()}
-    rows = compare(f"a training step, {BATCH} sounds of {TASK.samples} samples", steps, repeats=5)
-    some = drums.folds["train"].scaled[: TASK.chunk]
-    sound = perception.synthesis(some)
+def measure(budget: str) -> tuple[list[dict], float]:
+    """Rows of a budget's step and preparation, and how many sounds are prepared in a second."""
+    task, (batch, repeats) = TASKS[budget], SIZES[budget]
+    perception, spectrum = Perception(task), make_features(task)
+    drums = prepared(task, perception, batch)
+    steps = {name: Step(row, drums, budget) for row, name in NAMES.items()}
+    rows = compare(
+        f"a training step, {batch} sounds of {task.samples} samples", steps, repeats=repeats
+    )
+    some = drums.folds["train"].scaled[: task.chunk]
+    with torch.no_grad():
+        sound = perception.synthesis(some)
 
+    @torch.no_grad()
     def prepare():
         sound = perception.synthesis(some)
         return spectrum(sound), perception.features(sound), finite_metrics(perception, some)
 
-    preparation = compare(
-        f"preparing {TASK.chunk} sounds of {TASK.samples} samples",
+    rows += compare(
+        f"preparing {task.chunk} sounds of {task.samples} samples",
         {
             "all": prepare,
             "metric": lambda: finite_metrics(perception, some),
@@ -72,15 +78,23 @@ def run() -> dict:
         },
         repeats=3,
     )
+    return rows, task.chunk / next(row["seconds"] for row in rows if row["name"] == "all")
+
+
+def run() -> dict:
+    """Time everything; see `sotlib.benchmarks` for what is returned."""
+    measured = {budget: measure(budget) for budget in SIZES}
     return {
         "title": "Training a sound matcher",
         "measures": "A step (EfficientNet-B0, loss, backward, Adam) on prepared spectra, targets "
         "and metrics, with the P-loss, the PNP loss, and the spectral loss through the drum; and "
-        "the preparation of a sound: CQT, scattering features and metric.",
+        "the preparation of a sound: CQT, scattering features and metric. First at the reduced "
+        "budget's size, then at the paper's, with a small batch.",
         "device": "cpu",
         "seeds": [0],
-        "rows": rows + preparation,
-        "prepared_per_second": TASK.chunk / preparation[0]["seconds"],
+        "rows": [row for rows, _ in measured.values() for row in rows],
+        "sounds_in_a_step": {budget: batch for budget, (batch, _) in SIZES.items()},
+        "prepared_per_second": {budget: speed for budget, (_, speed) in measured.items()},
     }
 
 
