@@ -6,18 +6,13 @@ infinite sum at the end, and the last position repeated, so that a measure stays
 beyond its own mass.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-
 import numpy as np
 from numba import njit
 
 from sotlib._compiled import compiled
+from sotlib._pieces import in_pieces
 
 CHAINS = 4
-_pools = {}
-os.register_at_fork(after_in_child=_pools.clear)  # threads do not survive a fork
 
 
 @njit
@@ -232,11 +227,7 @@ def merge_rows(xw, yw, xp, yp, p, cutoff, tol, start, stop, value, gx, gy, gu, g
 
 
 def merge(xw, yw, xp, yp, p, cutoff, tol, wanted, threads):
-    """Run `merge_rows` over all rows on `threads` threads.
-
-    Own threads with the lock released, rather than a parallel loop of the compiler: they sleep when
-    idle, so that two processes side by side do not spin against each other.
-    """
+    """Run `merge_rows` over all rows on `threads` threads."""
     rows = xw.shape[0]
     value = np.empty(rows)
     grads = [
@@ -246,17 +237,5 @@ def merge(xw, yw, xp, yp, p, cutoff, tol, wanted, threads):
     arguments = (xw, yw, xp, yp, float(p), bool(cutoff), float(tol))
     if rows * (xw.shape[1] + yw.shape[1]) < 50_000:
         threads = 1
-    threads = min(threads, rows)
-    if threads <= 1:
-        merge_rows(*arguments, 0, rows, value, *grads)
-        return value, *grads
-    if threads not in _pools:
-        _pools[threads] = ThreadPoolExecutor(threads)
-    edges = [rows * k // threads for k in range(threads + 1)]
-    jobs = [
-        _pools[threads].submit(merge_rows, *arguments, low, high, value, *grads)
-        for low, high in pairwise(edges)
-    ]
-    for job in jobs:
-        job.result()
+    in_pieces(lambda low, high: merge_rows(*arguments, low, high, value, *grads), rows, threads)
     return value, *grads

@@ -23,7 +23,7 @@ class SinkhornResult:
         L1 distance of the plan's marginal over b's grid from b (unbalanced: from the relaxed
         marginal that optimality asks for), as a fraction of the mass. The other one is exact.
     n_iter : int
-        Updates of both potentials that were made.
+        Updates of both potentials, of the item of the batch that took most.
     converged : Tensor of bool, shape (batch,)
         Whether `marginal_error` is at most the tolerance.
 

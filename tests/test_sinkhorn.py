@@ -10,6 +10,7 @@ import torch
 
 from sotlib import (
     ConvergenceWarning,
+    _gibbs_updates,
     exact_grid_transport,
     sinkhorn_divergence,
     sinkhorn_grid,
@@ -225,6 +226,33 @@ def test_tiles_equal_a_plain_log_sum_exp():
         axis = LogAxis(x, y, eps)
         plain = (h - ((x[:, None] - y) ** 2 / eps)[:, :, None]).logsumexp(1)
         torch.testing.assert_close(axis.logsumexp(h), plain, rtol=1e-13, atol=1e-11)
+
+
+@pytest.mark.parametrize("batch", [(), (5,)])
+def test_compiled_updates_equal_those_of_torch(problem, batch, monkeypatch):
+    axes = problem[2]
+    a, b = masses(9, 7, seed=0, batch=batch), masses(8, 6, seed=1, batch=batch)
+    a[..., 3, :], b[..., 2] = 0.0, 0.0
+    a, b = (mass / mass.sum((-2, -1), keepdim=True) for mass in (a, b))
+    found = sinkhorn_grid(a, b, epsilon=2e-2, tol=1e-7, max_iter=5000, **axes)
+    monkeypatch.setattr(_gibbs_updates, "fits", lambda a, b: False)
+    expected = sinkhorn_grid(a, b, epsilon=2e-2, tol=1e-7, max_iter=5000, **axes)
+    assert found.n_iter == expected.n_iter
+    # An item of a batch stops for itself, where torch goes on until the slowest is done.
+    tolerance = {"rtol": 1e-6, "atol": 0.0} if batch else {"rtol": 1e-12, "atol": 1e-14}
+    torch.testing.assert_close(found.value, expected.value, **tolerance)
+    torch.testing.assert_close(found.transport_cost, expected.transport_cost, **tolerance)
+
+
+def test_item_of_a_batch_does_not_depend_on_the_others(problem):
+    axes = problem[2]
+    a, b = masses(9, 7, seed=0, batch=(4,)), masses(8, 6, seed=1, batch=(4,))
+    together = sinkhorn_grid(a, b, epsilon=2e-2, **axes)
+    alone = [sinkhorn_grid(x, y, epsilon=2e-2, **axes) for x, y in zip(a, b, strict=True)]
+    assert len({result.n_iter for result in alone}) > 1
+    assert together.n_iter == max(result.n_iter for result in alone)
+    for value, result in zip(together.value, alone, strict=True):
+        assert value.item() == pytest.approx(result.value.item(), rel=1e-12)
 
 
 @pytest.mark.parametrize("epsilon", [1e-2, 1e-3])
