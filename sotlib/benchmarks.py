@@ -24,6 +24,7 @@ import argparse
 import ctypes
 import gc
 import importlib.util
+import math
 import statistics
 import sys
 import time
@@ -35,12 +36,14 @@ import torch
 from sotlib.records import write_record
 
 QUANTITIES = ("seconds", "megabytes")
+TURN = 0.05  # seconds: the state that another's turn left behind counts for little in it
 
 
 def compare(task: str, contestants: Mapping[str, Callable], *, repeats: int = 7) -> list[dict]:
     """Time functions beside each other: rows with medians and ratios to the first.
 
-    Each is called once before, then all take turns, so that a slow moment hits all of them.
+    Each is called twice before. Then all take turns, so that a slow moment hits all of them; a
+    turn repeats what is faster than `TURN` until it has lasted about so long, and counts the mean.
 
     Parameters
     ----------
@@ -58,12 +61,14 @@ def compare(task: str, contestants: Mapping[str, Callable], *, repeats: int = 7)
     (['ours', 'sum'], 1.0)
     """
     times = {name: [] for name in contestants}
-    for function in contestants.values():
+    calls = {}
+    for name, function in contestants.items():
         function()
+        calls[name] = math.ceil(TURN / _timed(function, 1))
     gc.collect()
     for _ in range(repeats):
         for name, function in contestants.items():
-            times[name].append(_timed(function))
+            times[name].append(_timed(function, calls[name]))
     seconds = {name: statistics.median(values) for name, values in times.items()}
     ours = next(iter(seconds.values()))
     return [
@@ -209,12 +214,13 @@ def _resident(field: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e6
 
 
-def _timed(function: Callable) -> float:
+def _timed(function: Callable, calls: int) -> float:
     begin = time.perf_counter()
-    function()
+    for _ in range(calls):
+        function()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - begin
+    return (time.perf_counter() - begin) / calls
 
 
 if __name__ == "__main__":

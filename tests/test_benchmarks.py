@@ -39,10 +39,19 @@ def test_ratios_are_to_the_first_contestant():
     assert rows[1]["ratio"] == rows[1]["seconds"] / rows[0]["seconds"] > 2
 
 
-def test_each_contestant_is_called_once_before_and_then_in_turns():
+def test_contestants_are_called_twice_before_and_then_in_turns():
     calls = []
-    compare("count", {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=3)
-    assert "".join(calls) == "ab" * 4
+    slow = {name: lambda n=name: (calls.append(n), time.sleep(0.06)) for name in "ab"}
+    compare("count", slow, repeats=3)
+    assert "".join(calls) == "aabb" + 3 * "ab"
+
+
+def test_a_turn_repeats_what_is_fast():
+    calls = []
+    fast = {"slow": lambda: time.sleep(0.06), "fast": lambda: (calls.append(0), time.sleep(0.004))}
+    rows = compare("count", fast, repeats=2)
+    assert 2 + 2 < len(calls) <= 2 + 2 * 13  # 0.05 s a turn
+    assert rows[1]["seconds"] < rows[0]["seconds"]  # of one call
 
 
 def test_growth_leaves_out_who_does_not_take_part():
