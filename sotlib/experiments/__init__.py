@@ -7,6 +7,6 @@ Each module here is an experiment that `sotlib.runner` can carry out. It has
 - ``run(row, seed, *, budget, folder, device, progress)``, which carries out one run, resumes it
   where it was interrupted, writes its record into the folder and returns it.
 
-and, where needed, ``default_seeds(budget)``, the seeds of a sweep that is given none, and
-``verify(row, seed, *, budget, folder)``, which raises where what lies beside a record is damaged.
+and, where needed, ``verify(row, seed, *, budget, folder)``, which raises where what lies beside a
+record is damaged.
 """
