@@ -32,6 +32,8 @@ class Row:
     """Whether the true fundamental frequency stands among the outputs."""
     damping: str | None = None
     """Of the PNP loss: 'none', 'constant', 'scheduled' or 'adaptive'."""
+    rescaled: bool = False
+    """Whether the PNP loss keeps its size while the damping falls; not in the paper."""
 
 
 ROWS = {
@@ -45,6 +47,8 @@ ROWS = {
     "pnp-none": Row("pnp", damping="none"),
     "pnp-constant": Row("pnp", damping="constant"),
     "pnp-scheduled": Row("pnp", damping="scheduled"),
+    # Ours: whether it is the damping, or Adam's memory of it, that slows the adaptive one.
+    "pnp-rescaled": Row("pnp", damping="adaptive", rescaled=True),
 }
 
 

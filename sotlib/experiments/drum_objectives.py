@@ -40,12 +40,15 @@ class MetricObjective(nn.Module):
     typical : float
         Mean eigenvalue of the training fold. The loss that is minimised is divided by it: Adam
         does not mind, but for a floor of 1e-8 under its gradients and an overflow at 1e19.
+    rescaled : bool
+        Divide by the damping, too, while training. Adam remembers the size of about 1000
+        gradients: where the damping falls faster than that, its steps get shorter.
     """
 
-    def __init__(self, damping, *, largest, typical):
+    def __init__(self, damping, *, largest, typical, rescaled=False):
         super().__init__()
         self.pnp = PNPLoss(damping=damping)
-        self.largest, self.typical = largest, typical
+        self.largest, self.typical, self.rescaled = largest, typical, rescaled
 
     @property
     def damping(self):
@@ -56,7 +59,10 @@ class MetricObjective(nn.Module):
         """Loss of the predictions (batch, 5) for the sounds at `indices`."""
         relative = fold.metric[indices] / self.largest
         loss = self.pnp(predicted, fold.scaled[indices], relative)
-        return loss * (self.largest / self.typical)
+        size = self.typical / self.largest
+        if self.rescaled and self.training:
+            size += self.damping.value
+        return loss / size
 
 
 class SpectralObjective(nn.Module):
@@ -82,7 +88,12 @@ def make_objective(row, task, drums, limits):
         return SpectralObjective(task)
     metric = drums.folds["train"].metric
     typical = float(metric.diagonal(dim1=-2, dim2=-1).mean())
-    return MetricObjective(make_damping(row, limits), largest=drums.largest, typical=typical)
+    return MetricObjective(
+        make_damping(row, limits),
+        largest=drums.largest,
+        typical=typical,
+        rescaled=row.rescaled,
+    )
 
 
 def make_damping(row, limits):
