@@ -21,7 +21,7 @@ class ConstantDamping:
     Notes
     -----
     The authors' constant damping was 10^5; such numbers belong to their scaling of the features.
-    See `sotlib.riemann.largest_eigenvalue`. Explained in chapter ``pnp/metric``.
+    See `sotlib.riemann.largest_eigenvalue`. Explained in chapter ``pnp/damping``.
 
     Examples
     --------
@@ -83,7 +83,7 @@ class ScheduledDamping(ConstantDamping):
 
     Notes
     -----
-    Explained in chapter ``pnp/metric``.
+    Explained in chapter ``pnp/damping``.
 
     Examples
     --------
@@ -130,7 +130,7 @@ class AdaptiveDamping(ConstantDamping):
     Notes
     -----
     The factors are the paper's; whether it compares with the best epoch so far or with the last
-    one is not stated, and the best is our choice. Explained in chapter ``pnp/metric``.
+    one is not stated, and the best is our choice. Explained in chapter ``pnp/damping``.
 
     Examples
     --------

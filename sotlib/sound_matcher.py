@@ -88,7 +88,7 @@ class SoundMatcher(nn.Module):
     has a 3 by 3 convolution from 1 to 3 channels before the EfficientNet. Its own batch
     normalisations average as torch's do by default (momentum 0.1): with the hundredth that MONAI
     takes, short trainings would be judged by statistics they have left long ago. The dropouts draw
-    from torch's global random state. Explained in chapter ``pnp/metric``.
+    from torch's global random state. Explained in chapter ``pnp/matching``.
 
     Examples
     --------

@@ -142,7 +142,7 @@ def run(row, seed, *, budget="reduced", folder, device="cpu", progress=None):
     -----
     The same seed gives the same numbers on the same machine with the same number of threads,
     interrupted or not; on a GPU, where runs are threads of one process and share its random
-    numbers, only one run at a time (``--workers 1``). Explained in chapter ``pnp/metric``.
+    numbers, only one run at a time (``--workers 1``). Explained in chapter ``pnp/table``.
 
     Examples
     --------

@@ -76,7 +76,7 @@ def run(row, seed, *, budget="reduced", folder, device="cpu", progress=None):
 
     Notes
     -----
-    Explained in chapter ``pnp/metric``.
+    Explained in chapter ``pnp/matching``.
 
     Examples
     --------

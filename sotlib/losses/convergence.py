@@ -38,7 +38,7 @@ class MultiResolutionSTFTLoss(nn.Module):
     After Yamamoto, Song and Kim (ICASSP 2020). Periodic Hann windows, frames centred, the signal
     reflected at its ends; powers are floored at 1e-8. It is not symmetric: y is the target.
     The spectral loss of Han, Lostanlen and Lagrange (ICASSP 2023). Explained in chapter
-    ``pnp/metric``.
+    ``pnp/matching``.
 
     Examples
     --------
