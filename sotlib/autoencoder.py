@@ -80,13 +80,13 @@ class HarmonicAutoencoder(nn.Module):
     def __init__(
         self,
         *,
-        samples=4096,
-        sample_rate=16000,
-        harmonics=20,
-        temperature=0.1,
-        roll_off=False,
-        dropout=0.5,
-        pitch_bias=0.0,
+        samples: int = 4096,
+        sample_rate: float = 16000,
+        harmonics: int = 20,
+        temperature: float = 0.1,
+        roll_off: bool = False,
+        dropout: float = 0.5,
+        pitch_bias: float = 0.0,
     ):
         super().__init__()
         self.temperature = _check.positive("temperature", temperature)
@@ -111,13 +111,13 @@ class HarmonicAutoencoder(nn.Module):
         self.synth = HarmonicSynth(samples=samples, sample_rate=sample_rate, roll_off=roll_off)
 
     @property
-    def pitch_range(self):
+    def pitch_range(self) -> tuple[float, float]:
         """Lowest and highest pitch in Hz: the first and the last bin of the features."""
         frequencies = self.cqt.frequencies
         return frequencies[0].item(), frequencies[-1].item()
 
     @torch.no_grad()
-    def features(self, sound):
+    def features(self, sound: Tensor) -> Tensor:
         """Constant-Q magnitudes `(batch, frames, bins)` of sounds `(batch, samples)`."""
         _check.floating("sound", sound)
         if sound.ndim == 0 or sound.shape[-1] < 2:
@@ -127,7 +127,9 @@ class HarmonicAutoencoder(nn.Module):
             )
         return self.cqt(sound[..., :-1]).transpose(-1, -2).contiguous()
 
-    def forward(self, features, *, generator=None):
+    def forward(
+        self, features: Tensor, *, generator: torch.Generator | None = None
+    ) -> Reconstruction:
         """Encode and decode.
 
         Parameters

@@ -1,11 +1,12 @@
 """The constant-Q and variable-Q transform."""
 
 import math
+from typing import Literal
 
 import numpy as np
 import torch
 from nnAudio.utils import create_cqt_kernels
-from torch import nn
+from torch import Tensor, nn
 
 from sotlib import _check
 from sotlib._precision import full_precision
@@ -67,15 +68,15 @@ class CQT(Transform):
     def __init__(
         self,
         *,
-        sample_rate=22050,
-        hop_length=256,
-        fmin=32.7,
-        fmax=None,
-        n_bins=250,
-        bins_per_octave=36,
-        gamma=0.0,
-        window="flattop",
-        padding="reflect",
+        sample_rate: float = 22050,
+        hop_length: int = 256,
+        fmin: float = 32.7,
+        fmax: float | None = None,
+        n_bins: int = 250,
+        bins_per_octave: int = 36,
+        gamma: float = 0.0,
+        window: str | float | tuple = "flattop",
+        padding: Literal["reflect", "constant"] = "reflect",
     ):
         super().__init__(sample_rate)
         self.hop_length = _check.count("hop_length", hop_length)
@@ -119,7 +120,7 @@ class CQT(Transform):
             self._widths.append(width)
 
     @full_precision
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Magnitude `(..., n_bins, frames)` of signals `(..., samples)`."""
         self._check_input(x)
         half = self.longest // 2

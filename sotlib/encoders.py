@@ -65,7 +65,9 @@ class PitchEncoder(nn.Module):
     (torch.Size([2, 285]), torch.Size([2, 20]))
     """
 
-    def __init__(self, *, bins=285, harmonics=20, dropout=0.5, pitch_bias=0.0):
+    def __init__(
+        self, *, bins: int = 285, harmonics: int = 20, dropout: float = 0.5, pitch_bias: float = 0.0
+    ):
         super().__init__()
         self.bins = _check.count("bins", bins)
         _check.count("harmonics", harmonics)
@@ -91,7 +93,9 @@ class PitchEncoder(nn.Module):
         self.pitch_bias = nn.Parameter(torch.linspace(0, pitch_bias, bins)) if pitch_bias else None
         self.to_amplitudes = nn.Linear(features, harmonics)
 
-    def forward(self, spectra, *, generator=None):
+    def forward(
+        self, spectra: Tensor, *, generator: torch.Generator | None = None
+    ) -> EncoderOutput:
         """Encode spectra.
 
         Parameters

@@ -1,8 +1,10 @@
 """Exact transport between small spectrograms, as an oracle and for figures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from sotlib._plane import check_balance, check_masses, ground_cost_parts
 from sotlib.sinkhorn import plane_grids
@@ -32,8 +34,15 @@ class ExactTransport:
 
 
 def exact_grid_transport(
-    a, b, *, freqs=None, times=None, freqs_b=None, times_b=None, time_scale=1.0
-):
+    a: Tensor,
+    b: Tensor,
+    *,
+    freqs: Tensor | Sequence[float] | None = None,
+    times: Tensor | Sequence[float] | None = None,
+    freqs_b: Tensor | Sequence[float] | None = None,
+    times_b: Tensor | Sequence[float] | None = None,
+    time_scale: float = 1.0,
+) -> ExactTransport:
     """Transport between two small spectrograms without regularisation, by the network simplex.
 
     Parameters

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sotlib import _check
 from sotlib._precision import full_precision
@@ -56,7 +57,7 @@ class HarmonicSynth(TableModule):
     tensor([[ 0.0000,  0.5000,  0.0000, -0.5000]])
     """
 
-    def __init__(self, *, samples=4096, sample_rate=16000, roll_off=False):
+    def __init__(self, *, samples: int = 4096, sample_rate: float = 16000, roll_off: bool = False):
         super().__init__()
         self.samples = _check.count("samples", samples)
         self.sample_rate = _check.positive("sample_rate", sample_rate)
@@ -68,7 +69,7 @@ class HarmonicSynth(TableModule):
             self._add("response", np.fft.rfft(padded).real)
 
     @full_precision
-    def forward(self, f0, amplitudes):
+    def forward(self, f0: Tensor, amplitudes: Tensor) -> Tensor:
         """Synthesise a batch of sounds.
 
         Parameters

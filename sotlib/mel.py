@@ -1,6 +1,9 @@
 """The mel spectrogram."""
 
+from typing import Literal
+
 import librosa
+from torch import Tensor
 
 from sotlib import _check
 from sotlib._precision import full_precision
@@ -38,7 +41,14 @@ class MelSpectrogram(Transform):
 
     cure = "take a smaller fft_size"
 
-    def __init__(self, *, fft_size=1024, hop_length=256, n_mels=128, sample_rate=22050):
+    def __init__(
+        self,
+        *,
+        fft_size: int = 1024,
+        hop_length: int = 256,
+        n_mels: int = 128,
+        sample_rate: float = 22050,
+    ):
         super().__init__(sample_rate)
         _check.count("n_mels", n_mels)
         self.stft = STFT(
@@ -52,13 +62,15 @@ class MelSpectrogram(Transform):
         self._add("filters", filters)
         self._add("frequencies", centres)
 
-    def positions(self, scaling="normalized"):
+    def positions(
+        self, scaling: Literal["normalized", "normalized_linear", "absolute"] = "normalized"
+    ) -> Tensor:
         """Where the bands lie, shape `(n_mels,)`; see `Transform.positions` and the notes above."""
         linear = "normalized_linear" if scaling == "normalized" else scaling
         return super().positions(linear)
 
     @full_precision
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Band powers `(..., n_mels, frames)` of signals `(..., samples)`."""
         self._check_input(x)
         return self._table(x.dtype)("filters") @ self.stft(x)

@@ -1,7 +1,11 @@
 """How well a harmonic signal was analysed and resynthesised."""
 
+from typing import Literal
+
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
 
 from sotlib import _check
 from sotlib.losses._signals import signal_pair
@@ -13,7 +17,14 @@ POWER_FLOOR = 1e-5
 
 
 @torch.no_grad()
-def log_spectral_distance(x, y, *, convention="root", fft_size=1024, hop_length=256):
+def log_spectral_distance(
+    x: Tensor,
+    y: Tensor,
+    *,
+    convention: Literal["root", "mean_square"] = "root",
+    fft_size: int = 1024,
+    hop_length: int = 256,
+) -> Tensor:
     r"""Distance of two power spectrograms in decibels, in one of two conventions.
 
     With :math:`d = 10 \log_{10} \max(|X|^2, 10^{-5}) - 10 \log_{10} \max(|Y|^2, 10^{-5})`,
@@ -68,7 +79,7 @@ def log_spectral_distance(x, y, *, convention="root", fft_size=1024, hop_length=
 
 
 @torch.no_grad()
-def multi_scale_spectral_distance(x, y):
+def multi_scale_spectral_distance(x: Tensor, y: Tensor) -> Tensor:
     """Linear and logarithmic L1 distances of magnitudes, summed over six scales.
 
     Parameters
@@ -101,7 +112,9 @@ def multi_scale_spectral_distance(x, y):
     return MultiScaleSpectralLoss().to(x.device)(x, y)
 
 
-def raw_pitch_accuracy(reference, estimate, *, cent_tolerance=50):
+def raw_pitch_accuracy(
+    reference: Tensor | ArrayLike, estimate: Tensor | ArrayLike, *, cent_tolerance: float = 50
+) -> float:
     """Share of frames whose pitch is within a tolerance of the true one.
 
     Parameters
@@ -136,7 +149,9 @@ def raw_pitch_accuracy(reference, estimate, *, cent_tolerance=50):
     return _accuracy("raw_pitch_accuracy", reference, estimate, cent_tolerance)
 
 
-def raw_chroma_accuracy(reference, estimate, *, cent_tolerance=50):
+def raw_chroma_accuracy(
+    reference: Tensor | ArrayLike, estimate: Tensor | ArrayLike, *, cent_tolerance: float = 50
+) -> float:
     """Share of frames whose pitch is within a tolerance of the true one, give or take octaves.
 
     Parameters

@@ -18,13 +18,22 @@ both cumulative sums. Conventions:
 """
 
 import torch
+from torch import Tensor
 
 from sotlib import _check
 from sotlib._ot1d_sort import first_reaching, solve_by_sorting, take
 from sotlib._uncompiled import uncompiled
 
 
-def wasserstein_1d(x_weights, y_weights, x_positions, y_positions=None, *, p=2, cutoff=False):
+def wasserstein_1d(
+    x_weights: Tensor,
+    y_weights: Tensor,
+    x_positions: Tensor,
+    y_positions: Tensor | None = None,
+    *,
+    p: float = 2,
+    cutoff: bool = False,
+) -> Tensor:
     r"""Optimal transport cost :math:`W_p^p` between masses on a line, exact and differentiable.
 
     Parameters
@@ -82,7 +91,9 @@ def wasserstein_1d(x_weights, y_weights, x_positions, y_positions=None, *, p=2, 
     return cost
 
 
-def quantile_functions(x_weights, y_weights, x_positions, y_positions=None):
+def quantile_functions(
+    x_weights: Tensor, y_weights: Tensor, x_positions: Tensor, y_positions: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     r"""Both quantile functions on the merged grid of their cumulative sums.
 
     Parameters

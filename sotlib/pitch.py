@@ -3,11 +3,12 @@
 import math
 
 import torch
+from torch import Tensor
 
 from sotlib import _check
 
 
-def soft_argmax(logits, *, temperature=0.1):
+def soft_argmax(logits: Tensor, *, temperature: float = 0.1) -> Tensor:
     r"""Expected position of the largest logit: a differentiable argmax.
 
     .. math:: \sum_k \frac{k}{n - 1} \, \mathrm{softmax}(z / T)_k
@@ -50,7 +51,7 @@ def soft_argmax(logits, *, temperature=0.1):
         return torch.softmax(logits / temperature, dim=-1) @ position
 
 
-def unit_to_hz(unit, *, low, high):
+def unit_to_hz(unit: Tensor, *, low: float, high: float) -> Tensor:
     r"""Frequency :math:`l (h / l)^u` of a position on a logarithmic axis.
 
     Parameters
@@ -86,7 +87,7 @@ def unit_to_hz(unit, *, low, high):
     return low * torch.exp(_tensor("unit", unit) * _span(low, high))
 
 
-def hz_to_unit(frequency, *, low, high):
+def hz_to_unit(frequency: Tensor, *, low: float, high: float) -> Tensor:
     """Position of a frequency on a logarithmic axis: the inverse of `unit_to_hz`.
 
     Parameters

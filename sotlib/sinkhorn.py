@@ -16,8 +16,10 @@ their :math:`k` in the cost is :math:`\kappa^2`; in their sliced distance :math:
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from sotlib import _check
 from sotlib._plane import Grid, check_balance, check_masses
@@ -33,21 +35,21 @@ class ConvergenceWarning(UserWarning):
 
 
 def sinkhorn_grid(
-    a,
-    b,
+    a: Tensor,
+    b: Tensor,
     *,
-    freqs=None,
-    times=None,
-    freqs_b=None,
-    times_b=None,
-    time_scale=1.0,
-    epsilon=1e-2,
-    unbalanced=None,
-    max_iter=2000,
-    tol=1e-4,
-    epsilon_scaling=True,
-    over_relaxation=True,
-):
+    freqs: Tensor | Sequence[float] | None = None,
+    times: Tensor | Sequence[float] | None = None,
+    freqs_b: Tensor | Sequence[float] | None = None,
+    times_b: Tensor | Sequence[float] | None = None,
+    time_scale: float = 1.0,
+    epsilon: float = 1e-2,
+    unbalanced: float | None = None,
+    max_iter: int = 2000,
+    tol: float = 1e-4,
+    epsilon_scaling: bool = True,
+    over_relaxation: bool = True,
+) -> SinkhornResult:
     r"""Entropic transport between two spectrograms as masses on the time-frequency plane.
 
     Solves

@@ -1,6 +1,9 @@
 """The debiased Sinkhorn divergence between masses on a time-frequency plane."""
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 from sotlib._plane import check_balance, check_masses, largest_cost
 from sotlib._sinkhorn_result import dual_value, to_layout
@@ -9,21 +12,21 @@ from sotlib.sinkhorn import checked_settings, plane_grids, unit_masses, warn_unl
 
 
 def sinkhorn_divergence(
-    a,
-    b,
+    a: Tensor,
+    b: Tensor,
     *,
-    freqs=None,
-    times=None,
-    freqs_b=None,
-    times_b=None,
-    time_scale=1.0,
-    epsilon=1e-2,
-    unbalanced=None,
-    max_iter=2000,
-    tol=1e-4,
-    epsilon_scaling=True,
-    over_relaxation=True,
-):
+    freqs: Tensor | Sequence[float] | None = None,
+    times: Tensor | Sequence[float] | None = None,
+    freqs_b: Tensor | Sequence[float] | None = None,
+    times_b: Tensor | Sequence[float] | None = None,
+    time_scale: float = 1.0,
+    epsilon: float = 1e-2,
+    unbalanced: float | None = None,
+    max_iter: int = 2000,
+    tol: float = 1e-4,
+    epsilon_scaling: bool = True,
+    over_relaxation: bool = True,
+) -> Tensor:
     r"""Debiased entropic transport: zero for equal masses, towards the exact cost as ε falls.
 
     .. math:: S_\varepsilon(a, b) = \mathrm{OT}_\varepsilon(a, b)

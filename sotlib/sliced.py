@@ -7,10 +7,12 @@ and Elvander's sliced distance and the square root of the k of their ground cost
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sotlib import _check
 from sotlib._plane import Grid, check_balance, check_masses
@@ -22,18 +24,18 @@ MERGE_TOLERANCE = 1e-12
 
 
 def sliced_wasserstein(
-    a,
-    b,
+    a: Tensor,
+    b: Tensor,
     *,
-    freqs=None,
-    times=None,
-    time_scale=1.0,
-    n_projections=10,
-    half_circle=False,
-    generator=None,
-    p=2,
-    apply_root=False,
-):
+    freqs: Tensor | Sequence[float] | None = None,
+    times: Tensor | Sequence[float] | None = None,
+    time_scale: float = 1.0,
+    n_projections: int = 10,
+    half_circle: bool = False,
+    generator: torch.Generator | None = None,
+    p: float = 2,
+    apply_root: bool = False,
+) -> Tensor:
     r"""Sliced Wasserstein distance between two spectrograms on the same grid.
 
     .. math:: \frac1N \sum_{i=0}^{N-1} W_p^p(a_{\varphi_i}, b_{\varphi_i}),

@@ -103,7 +103,7 @@ class SoundMatcher(nn.Module):
         *,
         parameters: int = 5,
         given: int | None = None,
-        **cqt,
+        **cqt: float,
     ):
         super().__init__()
         _check.count("parameters", parameters, least=2)

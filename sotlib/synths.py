@@ -1,13 +1,23 @@
 """Closed-form test signals: sinusoids and sums of harmonics."""
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 from sotlib import _check
 
 
 def sinusoid(
-    frequency, *, samples, sample_rate, amplitude=1.0, phase=0.0, dtype=torch.float32, device=None
-):
+    frequency: float | Tensor,
+    *,
+    samples: int,
+    sample_rate: float,
+    amplitude: float | Tensor = 1.0,
+    phase: float | Tensor = 0.0,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device | None = None,
+) -> Tensor:
     r"""A sinusoid, or a batch of them: :math:`a \sin(2\pi f t + \varphi)`.
 
     Parameters
@@ -59,8 +69,15 @@ def sinusoid(
 
 
 def harmonic_signal(
-    f0, amplitudes, *, samples, sample_rate, phases=0.0, dtype=torch.float32, device=None
-):
+    f0: float | Tensor,
+    amplitudes: Sequence | Tensor,
+    *,
+    samples: int,
+    sample_rate: float,
+    phases: float | Tensor = 0.0,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device | None = None,
+) -> Tensor:
     r"""A sum of harmonics, :math:`\sum_k a_k \sin(2\pi k f_0 t + \varphi_k)`, or a batch of them.
 
     Parameters

@@ -4,10 +4,12 @@ Each transform maps `(..., samples)` to non-negative values `(..., bins, frames)
 positions of its bins. Magnitudes have a finite gradient everywhere, 0 where they vanish.
 """
 
+from typing import Literal
+
 import numpy as np
 import scipy.signal
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sotlib import _check
 from sotlib._precision import full_precision
@@ -24,16 +26,18 @@ class Transform(TableModule):
     Subclasses add the table `frequencies` (Hz) and set `shortest`, the least number of samples.
     """
 
-    def __init__(self, sample_rate):
+    def __init__(self, sample_rate: float):
         super().__init__()
         self.sample_rate = _check.positive("sample_rate", sample_rate)
 
     @property
-    def frequencies(self):
+    def frequencies(self) -> Tensor:
         """Centre frequencies of the bins in Hz, shape `(bins,)`."""
         return self._table(torch.float32)("frequencies")
 
-    def positions(self, scaling="normalized"):
+    def positions(
+        self, scaling: Literal["normalized", "normalized_linear", "absolute"] = "normalized"
+    ) -> Tensor:
         """Where the bins lie.
 
         Parameters
@@ -121,14 +125,14 @@ class STFT(Transform):
     def __init__(
         self,
         *,
-        fft_size=1024,
-        hop_length=256,
-        win_length=None,
-        window="flattop",
-        sample_rate=22050,
-        padding="reflect",
-        normalized=False,
-        power=1,
+        fft_size: int = 1024,
+        hop_length: int = 256,
+        win_length: int | None = None,
+        window: str | float | tuple = "flattop",
+        sample_rate: float = 22050,
+        padding: Literal["reflect", "end", "none"] = "reflect",
+        normalized: bool = False,
+        power: Literal[1, 2] = 1,
     ):
         super().__init__(sample_rate)
         self.fft_size = _check.count("fft_size", fft_size)
@@ -148,7 +152,7 @@ class STFT(Transform):
         self.shortest = {"reflect": fft_size // 2 + 1, "end": 1, "none": fft_size}[padding]
 
     @full_precision
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Magnitude (or power) `(..., fft_size // 2 + 1, frames)` of signals `(..., samples)`."""
         self._check_input(x)
         frames = self.frames(x.reshape(-1, x.shape[-1]))
@@ -159,21 +163,21 @@ class STFT(Transform):
             spectrum = Power.apply(spectrum) if self.power == 2 else spectrum.abs()  # abs'(0) is 0
         return spectrum.reshape(*x.shape[:-1], *spectrum.shape[-2:]).transpose(-1, -2)
 
-    def shape(self, x):
+    def shape(self, x: Tensor) -> tuple[int, ...]:
         """Shape `(..., bins, frames)` of what `forward` gives for signals like `x`."""
         self._check_input(x)
         length = sum(self._padding(x.shape[-1])) + x.shape[-1]
         frames = (length - self.fft_size) // self.hop_length + 1
         return (*x.shape[:-1], self.fft_size // 2 + 1, frames)
 
-    def frames(self, x):
+    def frames(self, x: Tensor) -> Tensor:
         """Windowed frames `(batch, frames, fft_size)` of signals `(batch, samples)`."""
         before, after = self._padding(x.shape[-1])
         mode = "reflect" if self.padding == "reflect" else "constant"
         x = nn.functional.pad(x[:, None], (before, after), mode=mode)[:, 0]
         return x.unfold(-1, self.fft_size, self.hop_length) * self._table(x.dtype)("frame")
 
-    def overlap_add(self, frames, samples):
+    def overlap_add(self, frames: Tensor, samples: int) -> Tensor:
         """The adjoint of `frames`: windowed frames summed to signals `(batch, samples)`."""
         frames = frames * self._table(frames.dtype)("frame")
         before, after = self._padding(samples)

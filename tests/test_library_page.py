@@ -1,6 +1,7 @@
 """Every public name is on the library's page and leads to the chapter that explains it."""
 
 import functools
+import inspect
 import types
 from pathlib import Path
 
@@ -34,6 +35,41 @@ def test_public_name_is_explained_in_a_chapter(name, page, pages):
     assert f"{{py:obj}}`{name} <sotlib.{name}>`" in page
     if found[0] in pages:
         assert f":doc:`/{found[0]}`" in page
+
+
+def _public_functions(name):
+    """The function, or the constructor, methods and getters that sotlib's own classes define."""
+    thing = getattr(sotlib, name)
+    if not inspect.isclass(thing):
+        yield name, thing
+        return
+    for base in thing.__mro__:
+        # A class that lives in a private module, and is only handed out, is left to that module.
+        if not base.__module__.startswith("sotlib.") or base.__module__.startswith("sotlib._"):
+            continue
+        for member, value in vars(base).items():
+            if member.startswith("_") and member != "__init__":
+                continue
+            value = getattr(value, "fget", None) or getattr(value, "func", None) or value
+            value = getattr(value, "__func__", value)  # of class and static methods
+            if inspect.isfunction(value):
+                yield f"{base.__name__}.{member}", value
+
+
+@pytest.mark.parametrize("name", sotlib.__all__)
+def test_public_signature_is_annotated(name):
+    missing = []
+    for label, function in _public_functions(name):
+        signature = inspect.signature(function)
+        missing += [
+            f"{label}({parameter.name})"
+            for parameter in signature.parameters.values()
+            if parameter.annotation is inspect.Parameter.empty
+            and parameter.name not in ("self", "cls")
+        ]
+        if signature.return_annotation is signature.empty and not label.endswith(".__init__"):
+            missing.append(f"{label} -> ?")
+    assert not missing, f"py.typed promises annotations, which lack: {', '.join(missing)}"
 
 
 class Thing:

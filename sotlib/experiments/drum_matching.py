@@ -5,6 +5,8 @@ published; the values of their table are not. `drum_task` has the data, `drum_ob
 losses and the choices of damping.
 """
 
+import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from sotlib.experiments.drum_objectives import make_objective
 from sotlib.experiments.drum_task import TASKS, make_matcher
 from sotlib.experiments.matching_training import MatchingTraining
 from sotlib.records import read_record, write_record
+from sotlib.sound_matcher import SoundMatcher
 
 
 @dataclass(frozen=True)
@@ -99,12 +102,20 @@ BUDGETS = {
 }
 
 
-def default_seeds(budget):
+def default_seeds(budget: str) -> list[int]:
     """One run for each row; how many the paper has is not published."""
     return [0]
 
 
-def run(row, seed, *, budget="reduced", folder, device="cpu", progress=None):
+def run(
+    row: str,
+    seed: int,
+    *,
+    budget: str = "reduced",
+    folder: str | os.PathLike,
+    device: str | torch.device = "cpu",
+    progress: Callable[[int], object] | None = None,
+) -> dict:
     """Carry out one run, from its last checkpoint if there is one.
 
     Parameters
@@ -214,14 +225,14 @@ def run(row, seed, *, budget="reduced", folder, device="cpu", progress=None):
     return record
 
 
-def make_model(row, budget, *, seed=0):
+def make_model(row: str, budget: str, *, seed: int = 0) -> SoundMatcher:
     """The untrained model of a row; torch's own random state is left as it is."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         return make_matcher(TASKS[budget], omega_given=ROWS[row].omega_given)
 
 
-def load_model(path):
+def load_model(path: str | os.PathLike) -> SoundMatcher:
     """The trained model whose weights `run` wrote; in evaluation mode.
 
     Raises

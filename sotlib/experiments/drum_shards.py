@@ -5,12 +5,15 @@ from the k-th on. Beside the record of a shard lies its data, ``<fold>-<number>.
 checksum is verified whenever it is read.
 """
 
+import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from sotlib import _check
@@ -21,6 +24,7 @@ from sotlib.experiments.drum_task import (
     SAMPLE_RATE,
     TASKS,
     Perception,
+    Task,
     fold_sounds,
     make_features,
     scaler,
@@ -40,12 +44,20 @@ class Budget:
 BUDGETS = {name: Budget() for name in TASKS}
 
 
-def default_seeds(budget):
+def default_seeds(budget: str) -> list[int]:
     """Numbers of all shards of a budget."""
     return list(range(TASKS[budget].shards))
 
 
-def run(row, seed, *, budget="reduced", folder, device="cpu", progress=None):
+def run(
+    row: str,
+    seed: int,
+    *,
+    budget: str = "reduced",
+    folder: str | os.PathLike,
+    device: str | torch.device = "cpu",
+    progress: Callable[[int], object] | None = None,
+) -> dict:
     """Prepare one shard, unless it is there and intact.
 
     Parameters
@@ -113,7 +125,7 @@ def run(row, seed, *, budget="reduced", folder, device="cpu", progress=None):
     )
 
 
-def verify(row, seed, *, budget, folder):
+def verify(row: str, seed: int, *, budget: str, folder: str | os.PathLike) -> None:
     """Raise CheckpointError or RecordError, which name the file, unless a shard is intact.
 
     A recorded shard whose data are missing counts as damaged. The runner calls this before it
@@ -126,7 +138,7 @@ def verify(row, seed, *, budget, folder):
         raise CheckpointError(f"the shard is damaged: {error}") from None
 
 
-def read(row, seed, *, budget, folder):
+def read(row: str, seed: int, *, budget: str, folder: str | os.PathLike) -> dict[str, Tensor]:
     """Tensors of a shard by name, after verifying its checksum.
 
     Returns
@@ -152,7 +164,13 @@ def read(row, seed, *, budget, folder):
 
 
 @torch.no_grad()
-def prepare(fold, number, task, device="cpu", progress=None):
+def prepare(
+    fold: str,
+    number: int,
+    task: Task,
+    device: str | torch.device = "cpu",
+    progress: Callable[[int], object] | None = None,
+) -> tuple[dict[str, Tensor], dict]:
     """Compute a shard: its tensors, and what its record says."""
     position = torch.arange(task.sounds[FOLDS.index(fold)])[number :: task.shards]
     ids, theta = (values[position] for values in fold_sounds(task, fold))

@@ -4,7 +4,11 @@ Not in the paper. To be judged on validation data, with seeds that `sot_table` d
 Explained in chapter ``sot/table``.
 """
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
+
+import torch
 
 from sotlib import _check
 from sotlib.experiments import sot_table
@@ -24,12 +28,20 @@ BUDGETS = {
 SEEDS = (1001, 1002)
 
 
-def default_seeds(budget):
+def default_seeds(budget: str) -> list[int]:
     """Seeds that `sot_table` does not use."""
     return list(SEEDS)
 
 
-def run(row, seed, *, budget="reduced", folder, device="cpu", progress=None):
+def run(
+    row: str,
+    seed: int,
+    *,
+    budget: str = "reduced",
+    folder: str | os.PathLike,
+    device: str | torch.device = "cpu",
+    progress: Callable[[int], object] | None = None,
+) -> dict:
     """Carry out one run; see `sot_table.run`."""
     _check.one_of("row", row, tuple(ROWS))
     _check.one_of("budget", budget, tuple(BUDGETS))

@@ -5,10 +5,15 @@ paper and their public configurations tell; chapter ``sot/table`` says where the
 `sot_task` has the data, the model and the loss of a row.
 """
 
+import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import torch
+
 from sotlib import _check
+from sotlib.autoencoder import HarmonicAutoencoder
 from sotlib.checkpoints import load_checkpoint
 from sotlib.experiments.sot_task import FOLDS, Comparison, Row, evaluate, make_model, prepare
 from sotlib.experiments.training import Training
@@ -66,12 +71,20 @@ BUDGETS = {
 }
 
 
-def default_seeds(budget):
+def default_seeds(budget: str) -> list[int]:
     """The paper's."""
     return list(PAPER_SEEDS)
 
 
-def run(row, seed, *, budget="reduced", folder, device="cpu", progress=None):
+def run(
+    row: str,
+    seed: int,
+    *,
+    budget: str = "reduced",
+    folder: str | os.PathLike,
+    device: str | torch.device = "cpu",
+    progress: Callable[[int], object] | None = None,
+) -> dict:
     """Carry out one run, from its last checkpoint if there is one.
 
     Parameters
@@ -122,7 +135,18 @@ def run(row, seed, *, budget="reduced", folder, device="cpu", progress=None):
     return train("sot_table", row, ROWS[row], seed, budget, BUDGETS[budget], **options)
 
 
-def train(kind, row, setting, seed, budget, limits, *, folder, device, progress):
+def train(
+    kind: str,
+    row: str,
+    setting: Row,
+    seed: int,
+    budget: str,
+    limits: Budget,
+    *,
+    folder: str | os.PathLike,
+    device: str | torch.device,
+    progress: Callable[[int], object] | None,
+) -> dict:
     """Carry out `run` with any setting and limits, for an experiment called `kind`."""
     _check.count("seed", seed, least=0)
     path = Path(folder) / f"{row}-{seed}.json"
@@ -155,7 +179,7 @@ def train(kind, row, setting, seed, budget, limits, *, folder, device, progress)
     return record
 
 
-def load_model(path):
+def load_model(path: str | os.PathLike) -> HarmonicAutoencoder:
     """The trained model whose weights `run` wrote; in evaluation mode.
 
     Parameters

@@ -1,7 +1,10 @@
 """The multi-resolution STFT loss of audio synthesis: spectral convergence and log magnitudes."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sotlib import _check
 from sotlib.losses._signals import signal_pair
@@ -55,10 +58,10 @@ class MultiResolutionSTFTLoss(nn.Module):
     def __init__(
         self,
         *,
-        fft_sizes=(1024, 2048, 512),
-        hop_lengths=(120, 240, 50),
-        win_lengths=(600, 1200, 240),
-        reduction="mean",
+        fft_sizes: Sequence[int] = (1024, 2048, 512),
+        hop_lengths: Sequence[int] = (120, 240, 50),
+        win_lengths: Sequence[int] = (600, 1200, 240),
+        reduction: Literal["mean", "none"] = "mean",
     ):
         super().__init__()
         self.reduction = _check.one_of("reduction", reduction, ("mean", "none"))
@@ -67,7 +70,7 @@ class MultiResolutionSTFTLoss(nn.Module):
             for size, hop, width in _check.resolutions(fft_sizes, hop_lengths, win_lengths)
         )
 
-    def forward(self, x, y):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`.
 
         Returns

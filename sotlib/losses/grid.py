@@ -1,7 +1,7 @@
 """Losses that move the mass of a whole spectrogram over the time-frequency plane."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sotlib import _check
 from sotlib.losses._signals import signal_pair
@@ -17,7 +17,9 @@ SILENCE = 1e-6
 class _SpectrogramTransport(nn.Module):
     """What both losses share: signals to masses on a plane in Hz and seconds."""
 
-    def __init__(self, transform, *, square_magnitude, time_scale, unit):
+    def __init__(
+        self, transform: Transform, *, square_magnitude: bool, time_scale: float, unit: float
+    ):
         super().__init__()
         if not isinstance(transform, Transform):
             raise TypeError(
@@ -112,16 +114,16 @@ class SinkhornSpectrogramLoss(_SpectrogramTransport):
 
     def __init__(
         self,
-        transform,
+        transform: Transform,
         *,
-        square_magnitude=False,
-        time_scale=1000.0,
-        epsilon=1e-2,
-        debiased=True,
-        unbalanced=None,
-        unit=1.0,
-        max_iter=2000,
-        tol=1e-4,
+        square_magnitude: bool = False,
+        time_scale: float = 1000.0,
+        epsilon: float = 1e-2,
+        debiased: bool = True,
+        unbalanced: float | None = None,
+        unit: float = 1.0,
+        max_iter: int = 2000,
+        tol: float = 1e-4,
     ):
         super().__init__(
             transform, square_magnitude=square_magnitude, time_scale=time_scale, unit=unit
@@ -136,7 +138,7 @@ class SinkhornSpectrogramLoss(_SpectrogramTransport):
         if unbalanced is not None:
             self.options["unbalanced"] = _check.positive("unbalanced", unbalanced)
 
-    def forward(self, x, y):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
         x, y = signal_pair(x, y)
         with torch.autocast(x.device.type, enabled=False):
@@ -188,16 +190,16 @@ class SlicedSpectrogramLoss(_SpectrogramTransport):
 
     def __init__(
         self,
-        transform,
+        transform: Transform,
         *,
-        square_magnitude=False,
-        time_scale=1000.0,
-        n_projections=10,
-        half_circle=False,
-        generator=None,
-        p=2,
-        apply_root=False,
-        unit=1.0,
+        square_magnitude: bool = False,
+        time_scale: float = 1000.0,
+        n_projections: int = 10,
+        half_circle: bool = False,
+        generator: torch.Generator | None = None,
+        p: float = 2,
+        apply_root: bool = False,
+        unit: float = 1.0,
     ):
         super().__init__(
             transform, square_magnitude=square_magnitude, time_scale=time_scale, unit=unit
@@ -210,7 +212,7 @@ class SlicedSpectrogramLoss(_SpectrogramTransport):
             "apply_root": apply_root,
         }
 
-    def forward(self, x, y):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
         x, y = signal_pair(x, y)
         with torch.autocast(x.device.type, enabled=False):

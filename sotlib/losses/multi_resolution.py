@@ -1,10 +1,14 @@
 """Spectral optimal transport at several resolutions."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sotlib import _check
 from sotlib.losses.sot import Wasserstein1DLoss
+from sotlib.transforms import Transform
 
 
 class MultiResolutionSOTLoss(nn.Module):
@@ -43,11 +47,11 @@ class MultiResolutionSOTLoss(nn.Module):
 
     def __init__(
         self,
-        transform="stft",
-        fft_sizes=(1024, 2048, 512),
-        hop_lengths=(256, 512, 128),
-        win_lengths=None,
-        **kwargs,
+        transform: Literal["stft", "mel", "cqt", "vqt", "identity"] | Transform | None = "stft",
+        fft_sizes: Sequence[int] = (1024, 2048, 512),
+        hop_lengths: Sequence[int] = (256, 512, 128),
+        win_lengths: Sequence[int] | None = None,
+        **kwargs: Any,
     ):
         super().__init__()
         for name in ("reduce", "return_quantiles"):
@@ -62,6 +66,6 @@ class MultiResolutionSOTLoss(nn.Module):
             for size, hop, length in _check.resolutions(fft_sizes, hop_lengths, win_lengths)
         )
 
-    def forward(self, x, y, **kwargs):
+    def forward(self, x: Tensor, y: Tensor, **kwargs: Tensor | None) -> Tensor:
         """Compare two batches of signals, as `Wasserstein1DLoss.forward`."""
         return torch.stack([loss(x, y, **kwargs) for loss in self.loss_modules]).sum(0)

@@ -1,7 +1,10 @@
 """Spectral losses that compare spectra bin by bin: the baselines of the papers."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sotlib import _check
 from sotlib._spectral_difference import SpectralDifference
@@ -45,13 +48,13 @@ class SpectralLoss(nn.Module):
     def __init__(
         self,
         *,
-        fft_size=1024,
-        hop_length=256,
-        win_length=None,
-        window="hann",
-        padding="end",
-        normalized=False,
-        p=1,
+        fft_size: int = 1024,
+        hop_length: int = 256,
+        win_length: int | None = None,
+        window: str | float | tuple = "hann",
+        padding: Literal["reflect", "end", "none"] = "end",
+        normalized: bool = False,
+        p: Literal[1, 2] = 1,
     ):
         super().__init__()
         self.p = _check.one_of("p", p, (1, 2))
@@ -64,7 +67,7 @@ class SpectralLoss(nn.Module):
             normalized=normalized,
         )
 
-    def forward(self, x, y):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
         x, y = signal_pair(x, y)
         with torch.autocast(x.device.type, enabled=False):
@@ -123,16 +126,16 @@ class MultiScaleSpectralLoss(nn.Module):
     def __init__(
         self,
         *,
-        fft_sizes=(2048, 1024, 512, 256, 128, 64),
-        overlap=0.75,
-        window="hann",
-        padding="end",
-        normalized=True,
-        linear_weight=1.0,
-        log_weight=1.0,
-        floor=1e-5,
-        p=1,
-        reduction="sum",
+        fft_sizes: Sequence[int] = (2048, 1024, 512, 256, 128, 64),
+        overlap: float = 0.75,
+        window: str | float | tuple = "hann",
+        padding: Literal["reflect", "end", "none"] = "end",
+        normalized: bool = True,
+        linear_weight: float = 1.0,
+        log_weight: float = 1.0,
+        floor: float = 1e-5,
+        p: Literal[1, 2] = 1,
+        reduction: Literal["sum", "mean"] = "sum",
     ):
         super().__init__()
         if _check.is_number(fft_sizes) or len(fft_sizes) == 0:
@@ -161,7 +164,7 @@ class MultiScaleSpectralLoss(nn.Module):
             for size in fft_sizes
         )
 
-    def forward(self, x, y):
+    def forward(self, x: Tensor, y: Tensor | tuple[Tensor, ...]) -> Tensor:
         """Compare two batches of signals.
 
         Parameters
@@ -185,7 +188,7 @@ class MultiScaleSpectralLoss(nn.Module):
             return self._reduce([self._compare(t(x), t(y)) for t in self.transforms])
 
     @torch.no_grad()
-    def spectra(self, y):
+    def spectra(self, y: Tensor) -> tuple[Tensor, ...]:
         """Magnitudes of targets that stay the same over many calls, one tensor for each scale.
 
         Parameters

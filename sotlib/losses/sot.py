@@ -1,7 +1,9 @@
 """Spectral optimal transport losses: spectra compared along the frequency axis."""
 
+from typing import Literal
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sotlib import _check
 from sotlib.cqt import CQT
@@ -94,34 +96,34 @@ class Wasserstein1DLoss(nn.Module):
 
     def __init__(
         self,
-        transform="stft",
-        normalize=True,
-        balanced=True,
-        p=2,
-        return_quantiles=False,
-        quantile_lowpass=False,
-        eps=1e-8,
-        dim=-1,
-        apply_root=False,
-        circular=False,
-        device="cpu",
+        transform: Literal["stft", "mel", "cqt", "vqt", "identity"] | Transform | None = "stft",
+        normalize: bool = True,
+        balanced: bool = True,
+        p: float = 2,
+        return_quantiles: bool = False,
+        quantile_lowpass: bool = False,
+        eps: float = 1e-8,
+        dim: Literal[-1, -2] = -1,
+        apply_root: bool = False,
+        circular: bool = False,
+        device: str | torch.device = "cpu",
         *,
-        fft_size=1024,
-        hop_length=256,
-        win_length=None,
-        window="flattop",
-        n_mels=128,
-        n_bins=250,
-        bins_per_semitone=3,
-        bins_per_octave=None,
-        gamma=0,
-        fmin=32.7,
-        fmax=None,
-        sample_rate=22050,
-        bin_position_scaling="normalized",
-        square_magnitude=False,
-        log=False,
-        reduce=True,
+        fft_size: int = 1024,
+        hop_length: int = 256,
+        win_length: int | None = None,
+        window: str | float | tuple = "flattop",
+        n_mels: int = 128,
+        n_bins: int = 250,
+        bins_per_semitone: int = 3,
+        bins_per_octave: int | None = None,
+        gamma: float = 0,
+        fmin: float = 32.7,
+        fmax: float | None = None,
+        sample_rate: float = 22050,
+        bin_position_scaling: Literal["normalized", "normalized_linear", "absolute"] = "normalized",
+        square_magnitude: bool = False,
+        log: bool = False,
+        reduce: bool = True,
     ):
         super().__init__()
         for name, value in (("circular", circular), ("log", log)):
@@ -160,7 +162,13 @@ class Wasserstein1DLoss(nn.Module):
             )
         self.to(device)
 
-    def forward(self, x, y, x_positions=None, y_positions=None):
+    def forward(
+        self,
+        x: Tensor,
+        y: Tensor,
+        x_positions: Tensor | None = None,
+        y_positions: Tensor | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Compare two batches of signals.
 
         Parameters

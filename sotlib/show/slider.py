@@ -5,8 +5,12 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from sotlib.show.sound import audio_element
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 _ids = itertools.count()
 
@@ -20,7 +24,7 @@ def slider(
     start: int | None = None,
     sound: Callable | None = None,
     sample_rate: float | None = None,
-):
+) -> "HTML":
     """Make a slider over figures that are drawn beforehand: works on a static page.
 
     Parameters

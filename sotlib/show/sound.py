@@ -3,11 +3,19 @@
 import base64
 import html
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 
-def play(signal, sample_rate: float, *, title: str, fade: float = 0.005):
+def play(
+    signal: Tensor | ArrayLike, sample_rate: float, *, title: str, fade: float = 0.005
+) -> "HTML":
     """Make a sound that can be played on the page, as a small MP3.
 
     Parameters
@@ -39,7 +47,7 @@ def play(signal, sample_rate: float, *, title: str, fade: float = 0.005):
     )
 
 
-def audio_element(signal, sample_rate: float, title: str, fade: float) -> str:
+def audio_element(signal: Tensor | ArrayLike, sample_rate: float, title: str, fade: float) -> str:
     """An audio element that carries its MP3."""
     import soundfile
 

@@ -2,9 +2,15 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from IPython.display import Markdown
 
 
-def table(rows: Iterable, *, name: str, caption: str, columns: Sequence[str] | None = None):
+def table(
+    rows: Iterable, *, name: str, caption: str, columns: Sequence[str] | None = None
+) -> "Markdown":
     """Make a numbered, captioned table, for a cell with ``mystnb: {markdown_format: myst}``.
 
     Parameters
