@@ -1,11 +1,15 @@
 """Computations that must not be carried out in half precision."""
 
 import functools
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 
+Method = TypeVar("Method", bound=Callable)
 
-def full_precision(forward):
+
+def full_precision(forward: Method) -> Method:
     """Switch autocast off while a method works on its first tensor.
 
     Filters, phases and cumulative sums lose their meaning in half precision; what comes in stays

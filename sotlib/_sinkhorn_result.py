@@ -41,7 +41,7 @@ class SinkhornResult:
     _dtype: torch.dtype = field(repr=False)
 
     @cached_property
-    def potentials(self):
+    def potentials(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Potentials (f, g) in Hz² over the grids of a and b: Tensors (batch, bins, frames).
 
         Balanced masses: they are the gradients of `value` in a and in b. They are defined on bins
@@ -55,7 +55,7 @@ class SinkhornResult:
         return f.to(self._dtype), g.to(self._dtype)
 
     @cached_property
-    def transport_cost(self):
+    def transport_cost(self) -> torch.Tensor:
         """⟨C, P⟩, the cost of the plan without its entropy (batch,); not differentiable."""
         solution, (a, _, mass) = self._solution, self._masses
         cost = self._mean(*ground_cost_parts(solution.to_a.target, solution.to_a.source))
@@ -64,7 +64,7 @@ class SinkhornResult:
         return (mass * (marginal * cost).sum((-2, -1))).to(self._dtype)
 
     @cached_property
-    def displacement(self):
+    def displacement(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Where the mass of each bin of a goes on average: (Δf in Hz, Δt in seconds).
 
         Two Tensors (batch, bins, frames), the barycentric projection of the plan minus the
@@ -77,7 +77,7 @@ class SinkhornResult:
         dt = self._mean(torch.zeros_like(along_f), along_t) / target.time_scale
         return df.to(self._dtype), dt.to(self._dtype)
 
-    def plan(self):
+    def plan(self) -> torch.Tensor:
         """Return the whole plan (batch, bins, frames, bins', frames'): small grids only."""
         solution, (a, b, mass) = self._solution, self._masses
         f, g = from_layout(solution.f, a), from_layout(solution.g, b)

@@ -44,8 +44,7 @@ def _public_functions(name):
         yield name, thing
         return
     for base in thing.__mro__:
-        # A class that lives in a private module, and is only handed out, is left to that module.
-        if not base.__module__.startswith("sotlib.") or base.__module__.startswith("sotlib._"):
+        if not base.__module__.startswith("sotlib."):
             continue
         for member, value in vars(base).items():
             if member.startswith("_") and member != "__init__":
