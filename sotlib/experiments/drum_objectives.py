@@ -39,7 +39,8 @@ class MetricObjective(nn.Module):
         The eigenvalue.
     typical : float
         Mean eigenvalue of the training fold. The loss that is minimised is divided by it: Adam
-        does not mind, but for a floor of 1e-8 under its gradients and an overflow at 1e19.
+        does not mind a constant factor, but for a floor of 1e-8 under its gradients and an
+        overflow at 1e19.
     rescaled : bool
         Divide by the damping, too, while training. Adam remembers the size of about 1000
         gradients: where the damping falls faster than that, its steps get shorter.
