@@ -1,7 +1,7 @@
 """Compiled Sinkhorn updates of scalings for small grids, where calls would cost most of the time.
 
-Four products of small matrices make an update. One by one through torch they take three times as
-long: each call costs about as much as its arithmetic, and threads are waked for it in vain.
+Four products of small matrices make an update. One by one through torch they take more than twice
+as long: each call costs about as much as its arithmetic, and threads are woken for it in vain.
 """
 
 import numpy as np
