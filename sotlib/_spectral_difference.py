@@ -48,17 +48,17 @@ def _evaluate(x, target, stft, weights, floor, p):
         part = slice(start, start + step)
         spectrum = torch.fft.rfft(stft.frames(x[part]))
         ours, other = torch.empty_like(target[part]), target[part]
-        pairs = _rows(torch.view_as_real(spectrum))
+        pairs = _rows(torch.view_as_real(spectrum).flatten(-2))
         kernels.magnitudes(pairs, _rows(ours))
         logs = [t.clamp(min=floor).log_() if weights[1] else t for t in (ours, other)]
         arrays = [_rows(t) for t in (ours, other, *logs)]
-        total += kernels.differences(pairs, *arrays, *weights, floor, p, stft.fft_size)
-        # The inverse transform counts inner bins twice; the kernel has halved them.
+        constants = np.array([*weights, floor], dtype=pairs.dtype)
+        total += kernels.differences(pairs, *arrays, *constants, p, stft.fft_size)
         back = torch.fft.irfft(spectrum, n=stft.fft_size, norm="forward")
         gradient[part] = stft.overlap_add(back, x.shape[-1])
     return x.new_tensor(total @ weights), gradient
 
 
 def _rows(tensor):
-    """(signals, frames, bins, ...) as an array (rows, bins, ...)."""
+    """(signals, frames, bins) as an array (rows, bins)."""
     return tensor.flatten(0, 1).numpy()
