@@ -22,8 +22,12 @@ NEWEST ?=
 # Further arguments for pytest, as in `make unit PYTEST_ARGS="-k ot1d"`.
 PYTEST_ARGS ?=
 
-# Idle threads sleep: spinning ones slow down whatever else runs, ourselves included.
-export OMP_WAIT_POLICY := PASSIVE
+# Idle threads spin for some microseconds and then sleep: spinning for longer slows down whatever
+# else runs, ourselves included, and sleeping at once makes every short operation wait for a thread.
+export GOMP_SPINCOUNT ?= 10000
+# glibc keeps freed memory: fresh memory from the system can cost more than the work done in it.
+export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
+export MALLOC_TRIM_THRESHOLD_ ?= 1073741824
 
 VENV := .venv
 PY := $(VENV)/bin/python

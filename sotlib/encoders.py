@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sotlib import _check
+from sotlib._fft_convolution import convolve_same
 
 CHANNELS = (40, 30, 30, 10, 3)
 KERNEL = 15
@@ -123,7 +124,8 @@ class PitchEncoder(nn.Module):
                 f"{spectra.dtype}. Convert one of them with .float() or .double()."
             )
         x = _leaky(self.spread(self.norm(spectra)[:, None]))
-        x = x + _leaky(self.residual(x))
+        mixed = convolve_same(x, self.residual.weight) + self.residual.bias[:, None]
+        x = x + _leaky(mixed)
         for layer in self.pointwise:
             x = _leaky(layer(x))
         x = self.to_features(self._drop(x, generator)).flatten(1)
