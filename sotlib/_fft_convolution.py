@@ -73,72 +73,38 @@ class _Convolution(torch.autograd.Function):
 
 @uncompiled
 def _convolve(x, weight):
+    size = _size(x, weight)
+    kernel = _kernel_spectrum(weight, size)
     y = x.new_empty(len(x), len(weight), x.shape[-1])
-    inside, outside = _workspaces(x, weight)
-    kernel = _kernel_spectrum(weight, inside.size)
     for part, out in zip(x.split(PART), y.split(PART), strict=True):
-        torch.bmm(inside.analyse(part), kernel.mT, out=outside.rows(len(part)))
-        outside.synthesise(out)
+        _write_signals(torch.bmm(_spectra(part, size), kernel.mT), size, out)
     return y
 
 
 @uncompiled
 def _gradients(x, weight, grad):
-    inside, outside = _workspaces(x, weight)
-    conjugate = _kernel_spectrum(weight, inside.size).conj_physical()
+    size = _size(x, weight)
+    conjugate = _kernel_spectrum(weight, size).conj_physical()
     by_x, by_kernel = torch.empty(x.shape, dtype=x.dtype), torch.zeros_like(conjugate)
     for part, slope, out in zip(*(t.split(PART) for t in (x, grad, by_x)), strict=True):
-        slope = outside.analyse(slope)
-        by_kernel.baddbmm_(slope.mT, inside.analyse(part).conj_physical_())
-        torch.bmm(slope, conjugate, out=inside.rows(len(part)))
-        inside.synthesise(out)
-    return by_x, _taps(by_kernel, weight.shape, inside.size)
+        slope = _spectra(slope, size)
+        by_kernel.baddbmm_(slope.mT, _spectra(part, size).conj_physical_())
+        _write_signals(torch.bmm(slope, conjugate), size, out)
+    return by_x, _taps(by_kernel, weight.shape, size)
 
 
-class _Workspace:
-    """Memory that the parts of a batch use in turn; fresh memory would cost as much as the work.
-
-    Spectra lie in it with the frequencies first, (frequencies, signals, channels).
-    """
-
-    def __init__(self, signals, channels, samples, size, dtype):
-        self.channels, self.samples, self.size = channels, samples, size
-        self.frequencies = size // 2 + 1
-        self.padded = torch.zeros(signals, channels, size, dtype=dtype)
-        self.restored = torch.empty_like(self.padded)
-        count, kind = signals * channels * self.frequencies, dtype.to_complex()
-        self.spectra = torch.empty(signals, channels, self.frequencies, dtype=kind)
-        self.flat = torch.empty(count, dtype=kind)
-
-    def rows(self, signals):
-        count = self.frequencies * signals * self.channels
-        return self.flat[:count].view(self.frequencies, signals, self.channels)
-
-    def analyse(self, x):
-        """Spectra of signals (signals, channels, samples), which lie there until the next call."""
-        padded, spectra, rows = self.padded[: len(x)], self.spectra[: len(x)], self.rows(len(x))
-        padded[..., : self.samples] = x
-        torch.fft.rfft(padded, out=spectra)
-        return rows.copy_(spectra.permute(2, 0, 1))
-
-    def synthesise(self, out):
-        """Signals of the spectra in `rows`, written to `out`."""
-        spectra, restored = self.spectra[: len(out)], self.restored[: len(out)]
-        spectra.copy_(self.rows(len(out)).permute(1, 2, 0))
-        torch.fft.irfft(spectra, n=self.size, out=restored)
-        out.copy_(restored[..., : self.samples])
+def _size(x, weight):
+    """Of the FFT: no tap may reach round its end to the other end of the signal."""
+    return scipy.fft.next_fast_len(x.shape[-1] + weight.shape[-1] // 2, real=True)
 
 
-def _workspaces(x, weight):
-    """For the channels before and after the convolution."""
-    samples = x.shape[-1]
-    # A tap must not reach round the end of the FFT to the other end of the signal.
-    size = scipy.fft.next_fast_len(samples + weight.shape[-1] // 2, real=True)
-    common = {"samples": samples, "size": size, "dtype": x.dtype}
-    signals = min(PART, len(x))
-    return _Workspace(signals, weight.shape[1], **common), _Workspace(
-        signals, weight.shape[0], **common
-    )
+def _spectra(x, size):
+    """Spectra (frequencies, signals, channels) of signals (signals, channels, samples)."""
+    return torch.fft.rfft(x, n=size).permute(2, 0, 1).contiguous()
+
+
+def _write_signals(spectra, size, out):
+    out.copy_(torch.fft.irfft(spectra.permute(1, 2, 0), n=size)[..., : out.shape[-1]])
 
 
 def _kernel_spectrum(weight, size):
