@@ -9,9 +9,8 @@ import numpy as np
 import torch
 
 from sotlib import _check
+from sotlib._spectrogram import Parts, Sum, rows
 from sotlib._uncompiled import uncompiled
-
-CACHE = 1 << 17  # complex numbers that are worked on at once
 
 
 class SpectralDifference(torch.autograd.Function):
@@ -36,29 +35,18 @@ class SpectralDifference(torch.autograd.Function):
 
 @uncompiled  # it is compiled already, by other means
 def _evaluate(x, target, stft, weights, floor, p):
-    from sotlib import _spectral_kernels as kernels  # compiled on first use
+    from sotlib import _stft_kernels as kernels  # compiled on first use
 
     target = target.transpose(-1, -2).contiguous()
-    frames, bins = target.shape[-2:]
     weights = weights / target.numel()
-    gradient = torch.empty_like(x)
-    total = np.zeros(2)
-    step = max(1, CACHE // (frames * bins))
-    for start in range(0, x.shape[0], step):
-        part = slice(start, start + step)
-        spectrum = torch.fft.rfft(stft.frames(x[part]))
-        ours, other = torch.empty_like(target[part]), target[part]
-        pairs = _rows(torch.view_as_real(spectrum).flatten(-2))
-        kernels.magnitudes(pairs, _rows(ours))
+    gradient, total = Sum(x, stft), np.zeros(2)
+    for part, spectrum in Parts(x, stft):
+        pairs, other = rows(spectrum), target[part]
+        ours = torch.empty_like(other)
+        kernels.magnitudes(pairs, 1, rows(ours))
         logs = [t.clamp(min=floor).log_() if weights[1] else t for t in (ours, other)]
-        arrays = [_rows(t) for t in (ours, other, *logs)]
+        arrays = [rows(t) for t in (ours, other, *logs)]
         constants = np.array([*weights, floor], dtype=pairs.dtype)
         total += kernels.differences(pairs, *arrays, *constants, p, stft.fft_size)
-        back = torch.fft.irfft(spectrum, n=stft.fft_size, norm="forward")
-        gradient[part] = stft.overlap_add(back, x.shape[-1])
-    return x.new_tensor(total @ weights), gradient
-
-
-def _rows(tensor):
-    """(signals, frames, bins) as an array (rows, bins)."""
-    return tensor.flatten(0, 1).numpy()
+        gradient.add(part, spectrum)
+    return x.new_tensor(total @ weights), gradient.signals()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sotlib import _check
 from sotlib._precision import full_precision
-from sotlib._spectrum import Power, RealFFT
+from sotlib._spectrogram import spectrogram
 from sotlib._tables import TableModule
 
 SCALINGS = ("normalized", "normalized_linear", "absolute")
@@ -155,12 +155,7 @@ class STFT(Transform):
     def forward(self, x: Tensor) -> Tensor:
         """Magnitude (or power) `(..., fft_size // 2 + 1, frames)` of signals `(..., samples)`."""
         self._check_input(x)
-        frames = self.frames(x.reshape(-1, x.shape[-1]))
-        if frames.numel() == 0:  # MKL refuses to transform nothing
-            spectrum = frames[..., : self.fft_size // 2 + 1]
-        else:
-            spectrum = RealFFT.apply(frames)
-            spectrum = Power.apply(spectrum) if self.power == 2 else spectrum.abs()  # abs'(0) is 0
+        spectrum = spectrogram(x.reshape(-1, x.shape[-1]), self)
         return spectrum.reshape(*x.shape[:-1], *spectrum.shape[-2:]).transpose(-1, -2)
 
     def shape(self, x: Tensor) -> tuple[int, ...]:
@@ -170,36 +165,28 @@ class STFT(Transform):
         frames = (length - self.fft_size) // self.hop_length + 1
         return (*x.shape[:-1], self.fft_size // 2 + 1, frames)
 
+    def window(self, dtype: torch.dtype) -> Tensor:
+        """What frames are multiplied by, `(fft_size,)`."""
+        return self._table(dtype)("frame")
+
     def frames(self, x: Tensor) -> Tensor:
         """Windowed frames `(batch, frames, fft_size)` of signals `(batch, samples)`."""
-        before, after = self._padding(x.shape[-1])
-        mode = "reflect" if self.padding == "reflect" else "constant"
-        x = nn.functional.pad(x[:, None], (before, after), mode=mode)[:, 0]
-        return x.unfold(-1, self.fft_size, self.hop_length) * self._table(x.dtype)("frame")
+        return self.pad(x).unfold(-1, self.fft_size, self.hop_length) * self.window(x.dtype)
 
-    def overlap_add(self, frames: Tensor, samples: int) -> Tensor:
-        """The adjoint of `frames`: windowed frames summed to signals `(batch, samples)`."""
-        frames = frames * self._table(frames.dtype)("frame")
+    def pad(self, x: Tensor) -> Tensor:
+        """Signals `(batch, samples)` with what `padding` adds before and after them."""
+        mode = "reflect" if self.padding == "reflect" else "constant"
+        return nn.functional.pad(x[:, None], self._padding(x.shape[-1]), mode=mode)[:, 0]
+
+    def unpad(self, x: Tensor, samples: int) -> Tensor:
+        """The adjoint of `pad`: what was added is folded back, or dropped."""
         before, after = self._padding(samples)
-        size = (frames.shape[0], before + samples + after)
-        if self.fft_size % self.hop_length:
-            x = torch.ops.aten.unfold_backward(frames, size, -1, self.fft_size, self.hop_length)
-        else:  # frames are made of whole hops, which can be added without an index
-            pieces = frames.unflatten(-1, (-1, self.hop_length))
-            count, overlap = pieces.shape[1:3]
-            x = frames.new_zeros(
-                size[0], max(count + overlap - 1, -(-size[1] // self.hop_length)), self.hop_length
-            )
-            for k in range(overlap):
-                x[:, k : k + count] += pieces[:, :, k]
-            x = x.flatten(1)[:, : size[1]]
-        x = x.contiguous()
+        inner = x[:, before : before + samples]
         if self.padding == "reflect":
-            inner = x[:, before : before + samples].clone()
+            inner = inner.clone()
             inner[:, 1 : before + 1] += x[:, :before].flip(-1)
             inner[:, samples - after - 1 : samples - 1] += x[:, before + samples :].flip(-1)
-            return inner
-        return x[:, :samples]
+        return inner
 
     def _padding(self, samples):
         """Samples that are added before and after a signal."""

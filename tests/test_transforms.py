@@ -9,7 +9,7 @@ import scipy.signal
 import torch
 from nnAudio.features import CQT1992v2
 
-from sotlib import CQT, STFT, MelSpectrogram, sinusoid
+from sotlib import CQT, STFT, MelSpectrogram, _spectrogram, sinusoid
 
 SMALL = [
     STFT(fft_size=256, hop_length=64, sample_rate=8000),
@@ -149,6 +149,14 @@ class TestGradients:
         x = torch.randn(150, dtype=torch.float64, generator=generator)
         direct = torch.autograd.functional.jacobian(stft, x)
         torch.testing.assert_close(torch.func.jacfwd(stft)(x), direct)
+        torch.testing.assert_close(torch.func.jacrev(stft)(x), direct)
+        batch = torch.randn(150, 3, dtype=torch.float64, generator=generator)
+        torch.testing.assert_close(torch.func.vmap(stft, 1)(batch), stft(batch.T))
+
+    def test_forward_mode_on_silence_is_zero(self):
+        x, tangent = torch.zeros(100), torch.ones(100)
+        stft = STFT(fft_size=32, hop_length=8)
+        assert not torch.func.jvp(stft, (x,), (tangent,))[1].any()
 
 
 class TestShapes:
@@ -282,33 +290,36 @@ class TestFrames:
         expected = np.stack([window * padded[:, s : s + size] for s in starts], axis=1)
         np.testing.assert_allclose(stft.frames(x), expected, rtol=1e-12)
 
-    def test_overlap_add_is_the_adjoint(self, framing, padding, samples, generator):
-        """<frames(x), z> = <x, overlap_add(z)> for all x and z; autograd agrees."""
+    @pytest.mark.parametrize("power", [1, 2])
+    def test_fast_spectra_and_gradients_are_those_of_the_definition(
+        self, framing, padding, samples, power, generator
+    ):
+        stft = STFT(**{"window": "hann", "padding": padding, "power": power, **framing})
+        x = torch.randn(3, samples, dtype=torch.float64, generator=generator).requires_grad_()
+        ours, theirs = _spectrogram.spectrogram(x, stft), _spectrogram.differentiable(x, stft)
+        torch.testing.assert_close(ours, theirs)
+        slope = torch.randn(theirs.shape, dtype=torch.float64, generator=generator)
+        for strided in (slope, slope.mT.contiguous().mT, slope[:, :1, :1].expand(theirs.shape)):
+            (a,), (b,) = (
+                torch.autograd.grad(y, x, strided, retain_graph=True) for y in (ours, theirs)
+            )
+            torch.testing.assert_close(a, b)
+
+    def test_unpad_is_the_adjoint_of_pad(self, framing, padding, samples, generator):
+        """<pad(x), z> = <x, unpad(z)> for all x and z."""
         stft = self.stft(framing, padding)
-        x = torch.randn(2, samples, dtype=torch.float64, generator=generator).requires_grad_()
-        frames = stft.frames(x)
-        z = torch.randn(frames.shape, dtype=torch.float64, generator=generator)
-        back = stft.overlap_add(z, samples)
-        assert back.shape == x.shape
-        torch.testing.assert_close((x * back).sum(), (frames * z).sum())
-        (expected,) = torch.autograd.grad((frames * z).sum(), x)
-        torch.testing.assert_close(back, expected)
-        for dtype in (torch.float32, torch.float64):
-            assert stft.overlap_add(z.to(dtype), samples).dtype == dtype
+        x = torch.randn(2, samples, dtype=torch.float64, generator=generator)
+        padded = stft.pad(x)
+        z = torch.randn(padded.shape, dtype=torch.float64, generator=generator)
+        before = z.clone()
+        torch.testing.assert_close((x * stft.unpad(z, samples)).sum(), (padded * z).sum())
+        assert torch.equal(z, before)
 
     def test_shape_is_that_of_the_spectrum(self, framing, padding, samples):
         stft = self.stft(framing, padding)
         for leading in ((), (3,), (2, 0), (2, 3)):
             x = torch.zeros(*leading, samples)
             assert stft.shape(x) == stft(x).shape
-
-
-def test_overlap_add_leaves_the_frames_as_they_were(generator):
-    stft = STFT(fft_size=16, hop_length=4, window="hann")
-    frames = torch.randn(2, 5, 16, generator=generator)
-    before = frames.clone()
-    stft.overlap_add(frames, 17)
-    assert torch.equal(frames, before)
 
 
 def test_the_shape_of_a_short_or_integer_signal_is_refused():
