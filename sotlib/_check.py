@@ -92,7 +92,9 @@ def non_negative(name, tensor):
     """Return `tensor` if all its values are finite and at least 0 (one pass over the data)."""
     if tensor.numel() == 0:
         raise ValueError(f"{name} must not be empty; got shape {tuple(tensor.shape)}.")
-    low, high = torch.aminmax(tensor.detach())
+    # In the order of memory: torch would copy a transposed tensor first.
+    order = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
+    low, high = torch.aminmax(tensor.detach().permute(order))
     if not (low >= 0 and high < float("inf")):  # NaN fails both
         finite(name, tensor)
         raise ValueError(

@@ -12,16 +12,19 @@ os.register_at_fork(after_in_child=_pools.clear)  # threads do not survive a for
 def in_pieces(work: Callable[[int, int], None], count: int, threads: int) -> None:
     """Call ``work(low, high)`` for consecutive pieces of ``range(count)``, one for each thread.
 
-    ``work`` must release Python's lock. Own threads, rather than a parallel loop of the compiler:
-    they sleep when idle, so that two processes side by side do not spin against each other.
+    The calling thread works, too. ``work`` must release Python's lock. Own threads, rather than a
+    parallel loop of the compiler: they sleep when idle, so that two processes side by side do not
+    spin against each other.
     """
     threads = min(threads, count)
     if threads <= 1:
         work(0, count)
         return
     if threads not in _pools:
-        _pools[threads] = ThreadPoolExecutor(threads)
+        _pools[threads] = ThreadPoolExecutor(threads - 1)
     edges = [count * k // threads for k in range(threads + 1)]
-    jobs = [_pools[threads].submit(work, low, high) for low, high in pairwise(edges)]
+    (low, high), *others = pairwise(edges)
+    jobs = [_pools[threads].submit(work, *piece) for piece in others]
+    work(low, high)
     for job in jobs:
         job.result()
