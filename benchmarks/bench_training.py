@@ -1,30 +1,36 @@
 """A training step of the SOT table's autoencoder, its parts, and how to use two cores."""
 
+import math
+import os
 import subprocess
 import sys
+from unittest import mock
 
+import scipy.signal
 import torch
 
-from sotlib import MultiScaleSpectralLoss
+from sotlib import _fft_convolution
 from sotlib.benchmarks import compare, show
 from sotlib.experiments import sot_table
+from sotlib.runner.executors import SETTINGS
 
 ROW = sot_table.ROWS["SOT-2048"]
 BATCH = 64
-SIDE_BY_SIDE = """
+IN_A_PROCESS = """
 import sys, time, torch
 sys.path.insert(0, "benchmarks")
 torch.set_num_threads(int(sys.argv[1]))
 from bench_training import Step
-step = Step(frames=1)
+frames = int(sys.argv[2])
+step, repeats = Step(frames), 20 if frames == 1 else 5
 for _ in range(3):
     step()
 print("ready", flush=True)
 input()
 start = time.perf_counter()
-for _ in range(20):
+for _ in range(repeats):
     step()
-print((time.perf_counter() - start) / 20)
+print((time.perf_counter() - start) / repeats)
 """
 
 
@@ -49,17 +55,37 @@ class Step:
 
 
 class StraightforwardStep(Step):
-    """The same without preparation: target spectra every time, transport by sorting."""
-
-    def __init__(self, frames):
-        super().__init__(frames)
-        self.mss = MultiScaleSpectralLoss(log_weight=0.0)
+    """The same of torch's own operations, which also transform the targets in every step."""
 
     def loss(self, sound):
-        mss = ROW.mss_weight * self.mss(sound, self.signals)
-        target, other = (self.comparison.stft(s).transpose(1, 2) for s in (self.signals, sound))
+        mss = sum(
+            (
+                spectrum(sound, size, size // 4, "hann")
+                - spectrum(self.signals, size, size // 4, "hann")
+            )
+            .abs()
+            .mean()
+            for size in ROW.scales
+        )
+        target, other = (
+            spectrum(s, ROW.transport_fft, 256, "flattop").square() for s in (self.signals, sound)
+        )
         mass = target.sum(-1, keepdim=True)
-        return mss + sorted_transport(target / mass, other / mass, self.comparison.positions)
+        positions = self.comparison.positions
+        return ROW.mss_weight * mss + sorted_transport(target / mass, other / mass, positions)
+
+    def __call__(self):
+        with mock.patch.object(_fft_convolution, "FEWEST", math.inf):  # nn.Conv1d's convolution
+            super().__call__()
+
+
+def spectrum(sound, size, hop, window):
+    """Magnitudes (batch, frames, bins), zeros after the end, as the public code has them."""
+    window = torch.from_numpy(scipy.signal.get_window(window, size)).to(sound)
+    frames = -(-sound.shape[-1] // hop)
+    padded = torch.nn.functional.pad(sound, (0, (frames - 1) * hop + size - sound.shape[-1]))
+    options = {"window": window, "center": False, "normalized": True, "return_complex": True}
+    return torch.stft(padded, size, hop, **options).abs().transpose(1, 2)
 
 
 def sorted_transport(x, y, positions):
@@ -110,19 +136,27 @@ def parts(step):
 
 
 def two_cores():
-    """Seconds per step on two cores: one run with two threads, and two runs side by side."""
-    alone = _steps(threads=2, runs=1)
-    beside = _steps(threads=1, runs=2)
-    return [
-        {"name": "two runs side by side, one thread each", "seconds": beside / 2},
-        {"name": "one run with two threads", "seconds": alone},
-    ]
+    """Seconds per step on two cores: two runs side by side, and one with two threads."""
+    return {
+        "two runs side by side, one thread each": _steps(runs=2) / 2,
+        "one run with two threads": _steps(threads=2),
+    }
 
 
-def _steps(threads, runs):
-    command = [sys.executable, "-c", SIDE_BY_SIDE, str(threads)]
+def memory(frames):
+    """Seconds per step on one thread, with freed memory kept and with glibc's defaults."""
+    kept = {name: value for name, value in SETTINGS.items() if name.startswith("MALLOC")}
+    rest = {name: value for name, value in os.environ.items() if name not in kept}
+    return {
+        "freed memory is kept": _steps(frames=frames, environment=rest | kept),
+        "glibc's defaults": _steps(frames=frames, environment=rest),
+    }
+
+
+def _steps(*, threads=1, runs=1, frames=1, environment=None):
+    command = [sys.executable, "-c", IN_A_PROCESS, str(threads), str(frames)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen(command, **pipes) for _ in range(runs)]
+    processes = [subprocess.Popen(command, env=environment, **pipes) for _ in range(runs)]
     for process in processes:
         process.stdout.readline()
     for process in processes:
@@ -140,20 +174,26 @@ def run():
         task = f"a training step, {BATCH} signals, {frames} frame{'s' * (frames > 1)} each"
         rows += compare(task, {"prepared targets": ours, "straightforward": plain})
         rows += compare(f"{task}: its parts", {"whole step": ours, **parts(ours)})
-    beside = two_cores()
-    rows += [
-        {"task": "a step on two cores", **row, "ratio": row["seconds"] / beside[0]["seconds"]}
-        for row in beside
-    ]
+        rows += _rows(f"{task}, on one thread", memory(frames))
+    rows += _rows("a step on two cores", two_cores())
     return {
         "title": "Training the harmonic autoencoder",
         "measures": "A step of SOT-2048 (encoder, synthesiser, losses, backward, Adam) with "
-        "prepared targets, beside a straightforward one that computes the spectra of targets at "
-        "every step and transports by sorting; its parts; and steps per second on two cores.",
+        "prepared targets, beside a straightforward one of torch's own convolution and STFT that "
+        "computes the spectra of targets at every step and transports by sorting; its parts; what "
+        "it costs to take memory anew in each step; and how to use two cores.",
         "device": "cpu",
         "seeds": [0],
         "rows": rows,
     }
+
+
+def _rows(task, seconds):
+    ours = next(iter(seconds.values()))
+    return [
+        {"task": task, "name": name, "seconds": value, "ratio": value / ours}
+        for name, value in seconds.items()
+    ]
 
 
 def main() -> None:

@@ -39,8 +39,9 @@ def _evaluate(x, target, stft, weights, floor, p):
 
     target = target.transpose(-1, -2).contiguous()
     weights = weights / target.numel()
-    gradient, total = Sum(x, stft), np.zeros(2)
-    for part, spectrum in Parts(x, stft):
+    parts, total = Parts(x, stft), np.zeros(2)
+    gradient = Sum(parts)
+    for part, spectrum in parts:
         pairs, other = rows(spectrum), target[part]
         ours = torch.empty_like(other)
         kernels.magnitudes(pairs, 1, rows(ours))

@@ -56,22 +56,21 @@ class Parts:
 class Sum:
     """Signals that are the adjoint of `Parts`: spectra become frames, which are added up."""
 
-    def __init__(self, x, stft):
-        self.stft, self.samples = stft, x.shape[-1]
-        self.window = stft.window(x.dtype).numpy()
-        self.padded = torch.zeros_like(stft.pad(x))
+    def __init__(self, parts):
+        self.parts, self.padded = parts, torch.zeros_like(parts.padded)
 
     def add(self, part, spectrum):
         """Add spectra, of which the inverse FFT counts inner bins twice, to the signals `part`."""
         from sotlib import _stft_kernels as kernels
 
-        frames = torch.fft.irfft(spectrum, n=self.stft.fft_size, norm="forward")
-        arguments = frames.numpy(), self.window, self.stft.hop_length
+        stft = self.parts.stft
+        frames = torch.fft.irfft(spectrum, n=stft.fft_size, norm="forward")
+        arguments = frames.numpy(), self.parts.window, stft.hop_length
         kernels.overlap_add(*arguments, self.padded[part].numpy())
 
     def signals(self):
         """All of them, (batch, samples)."""
-        return self.stft.unpad(self.padded, self.samples)
+        return self.parts.stft.unpad(self.padded, self.parts.samples)
 
 
 def rows(tensor):
@@ -130,8 +129,9 @@ def _magnitudes(x, stft):
 def _gradient(x, stft, magnitude, grad):
     from sotlib import _stft_kernels as kernels
 
-    total = Sum(x, stft)
-    for part, spectrum in Parts(x, stft):  # transformed again: to remember it would cost more
+    parts = Parts(x, stft)
+    total = Sum(parts)
+    for part, spectrum in parts:  # transformed again, which needs no memory
         pairs, slope = rows(spectrum), rows(grad[part].contiguous())
         kernels.slopes(pairs, stft.power, slope, rows(magnitude[part]), stft.fft_size)
         total.add(part, spectrum)

@@ -22,7 +22,8 @@ that `make bench` records under `results/benchmarks/`; nothing is typed in.
 All contestants of a task are called before and then take turns in one process; a time is the median
 of their turns, and a turn of something fast is the mean of many calls. The number is the quotient
 to sotlib's: **3 × means that it takes three times as long**, below 1 it is faster. {absolute}To get
-numbers for your machine, run `make bench` and `make book`.
+numbers for your machine, run `make bench` and `make book`. How threads wait and memory is kept is
+set in the `Makefile`, for all contestants alike.
 
 """
 _ABSOLUTE = "Times on a GPU are given in milliseconds too. "
