@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
 
 _pools = {}
@@ -25,6 +25,9 @@ def in_pieces(work: Callable[[int, int], None], count: int, threads: int) -> Non
     edges = [count * k // threads for k in range(threads + 1)]
     (low, high), *others = pairwise(edges)
     jobs = [_pools[threads].submit(work, *piece) for piece in others]
-    work(low, high)
+    try:
+        work(low, high)
+    finally:
+        wait(jobs)
     for job in jobs:
         job.result()
