@@ -29,6 +29,16 @@ def differentiable(x, stft):
     return Power.apply(spectrum) if stft.power == 2 else spectrum.abs()  # abs'(0) is 0
 
 
+def along(x, tangent, stft):
+    """`spectrogram` and its derivative in the direction of `tangent`."""
+    spectrum, towards = (torch.fft.rfft(stft.frames(t)) for t in (x, tangent))
+    product = spectrum.real * towards.real + spectrum.imag * towards.imag
+    magnitude = spectrum.abs()
+    if stft.power == 2:
+        return magnitude.square(), 2 * product
+    return magnitude, product / torch.where(magnitude > 0, magnitude, 1)  # abs'(0) is 0
+
+
 class Parts:
     """The short-time spectra of `x` (batch, samples), of a few signals after the other.
 
@@ -101,13 +111,7 @@ class _Spectrogram(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx, tangent, _):
-        (x,) = ctx.saved_tensors
-        spectrum, along = (torch.fft.rfft(ctx.stft.frames(t)) for t in (x, tangent))
-        product = spectrum.real * along.real + spectrum.imag * along.imag
-        if ctx.stft.power == 2:
-            return 2 * product
-        magnitude = spectrum.abs()
-        return product / torch.where(magnitude > 0, magnitude, 1)  # abs'(0) is 0
+        return along(*ctx.saved_tensors, tangent, ctx.stft)[1]
 
     @staticmethod
     def vmap(info, in_dims, x, stft):

@@ -144,8 +144,15 @@ def value_and_gradient(loss, x, y):
     return value.detach(), gradient
 
 
+def definition(loss, x, y):
+    """The same by automatic differentiation, which is taken where y needs a gradient, too."""
+    return value_and_gradient(loss, x, y.clone().requires_grad_())
+
+
 class TestPreparedSpectra:
-    """Against `spectra(y)`, value and gradient are computed by hand: the plain path is the oracle.
+    """Against what needs no gradient, value and gradient are computed by hand.
+
+    Automatic differentiation is the oracle.
 
     Where two magnitudes are equal but for rounding, the sign of their difference, and with it the
     gradient of an absolute value, is left to chance: signals below avoid it.
@@ -158,7 +165,7 @@ class TestPreparedSpectra:
     def test_is_the_plain_path(self, options, generator):
         x, y = torch.randn(2, 3, 700, dtype=torch.float64, generator=generator)
         loss = self.loss(**options)
-        expected = value_and_gradient(loss, x, y)
+        expected = definition(loss, x, y)
         ours = value_and_gradient(loss, x, loss.spectra(y))
         torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
 
@@ -168,7 +175,7 @@ class TestPreparedSpectra:
         loss = self.loss(**options)
         value, gradient = value_and_gradient(loss, x, loss.spectra(y))
         assert value.dtype == gradient.dtype == torch.float32
-        expected = value_and_gradient(loss, x.double(), y.double())
+        expected = definition(loss, x.double(), y.double())
         torch.testing.assert_close(value.double(), expected[0], rtol=1e-5, atol=0)
         scale = expected[1].abs().max()
         torch.testing.assert_close(gradient.double(), expected[1], rtol=0, atol=1e-3 * scale)
@@ -203,7 +210,7 @@ class TestPreparedSpectra:
         torch.testing.assert_close(value, loss(silence, noise))
         assert gradient.abs().max() == 0
         ours = value_and_gradient(loss, noise, loss.spectra(silence))
-        expected = value_and_gradient(loss, noise, silence)
+        expected = definition(loss, noise, silence)
         torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-6)
         both = value_and_gradient(loss, silence, loss.spectra(silence))
         assert both[0] == both[1].abs().max() == 0
@@ -213,7 +220,7 @@ class TestPreparedSpectra:
         x[:, :300], y[:, 400:] = 0, 0
         loss = self.loss()
         ours = value_and_gradient(loss, x, loss.spectra(y))
-        torch.testing.assert_close(ours, value_and_gradient(loss, x, y), rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(ours, definition(loss, x, y), rtol=1e-9, atol=1e-12)
 
     @pytest.mark.parametrize(("level", "slope"), [(0.25, 0.0), (1.0, 1.0)])
     @pytest.mark.parametrize("p", [1, 2])
@@ -229,7 +236,7 @@ class TestPreparedSpectra:
         value, gradient = value_and_gradient(loss, x, loss.spectra(y))
         assert value.item() == pytest.approx(abs(difference) ** p)
         assert gradient.item() == pytest.approx(expected)
-        plain = value_and_gradient(loss, x, y)
+        plain = definition(loss, x, y)
         assert plain[1].item() == pytest.approx(expected)
 
     def test_equal_signals(self, generator):
@@ -323,12 +330,31 @@ class TestPreparedSpectra:
             value_and_gradient(loss, x, target), value_and_gradient(loss, x, loss.spectra(y))
         )
 
-    def test_no_silent_second_derivative(self, generator):
-        x, y = torch.randn(2, 2, 700, generator=generator)
-        x.requires_grad_()
-        loss = self.loss()
-        with pytest.raises(RuntimeError, match="against prepared spectra has no second derivative"):
-            torch.autograd.grad(loss(x, loss.spectra(y)), x, create_graph=True)
+    @pytest.mark.parametrize("options", [{}, {"p": 2, "floor": 0.5, "padding": "reflect"}])
+    def test_other_derivatives(self, options, generator):
+        """Second ones, those in forward mode, and of a batch by vmap."""
+        loss = self.loss(fft_sizes=(4, 3), **options)
+        x, y = torch.randn(2, 2, 8, dtype=torch.float64, generator=generator)
+        target = loss.spectra(y)
+        wanted = x.clone().requires_grad_()
+        assert torch.autograd.gradcheck(lambda x: loss(x, target), wanted, check_forward_ad=True)
+        assert torch.autograd.gradgradcheck(lambda x: loss(x, target), wanted, fast_mode=True)
+        _, gradient = definition(loss, x, y)
+        torch.testing.assert_close(torch.func.jacfwd(lambda x: loss(x, y))(x), gradient)
+        by_rows = torch.func.vmap(torch.func.grad(lambda x, y: loss(x, y)))(x, y)
+        alone = [definition(loss, x[k], y[k])[1] for k in range(2)]
+        torch.testing.assert_close(by_rows, torch.stack(alone))
+        forward_over_reverse = torch.func.hessian(lambda x: loss(x, y))(x)
+        reverse_over_reverse = torch.autograd.functional.hessian(lambda x: loss(x, target), x)
+        torch.testing.assert_close(forward_over_reverse, reverse_over_reverse)
+
+    def test_signals_are_compared_as_their_spectra(self, generator):
+        x, y = torch.randn(2, 2, 700, dtype=torch.float64, generator=generator)
+        for loss in (self.loss(), SpectralLoss(fft_size=64), SpectralLoss(fft_size=63, p=2)):
+            ours = value_and_gradient(loss, x, y)
+            torch.testing.assert_close(ours, definition(loss, x, y), rtol=1e-9, atol=1e-12)
+        with torch.no_grad():
+            torch.testing.assert_close(loss(x, y), ours[0])
 
     def test_what_does_not_fit(self, generator):
         x = torch.randn(3, 700, generator=generator)
