@@ -1,10 +1,11 @@
 """Work cut into pieces: each once, on several threads, errors included."""
 
 import threading
+import time
 
 import pytest
 
-from sotlib._pieces import in_pieces
+from sotlib._pieces import EACH, in_pieces
 
 
 @pytest.mark.parametrize(("count", "threads"), [(0, 2), (1, 1), (1, 4), (5, 2), (7, 3), (100, 3)])
@@ -12,7 +13,7 @@ def test_every_number_is_in_one_piece(count, threads):
     pieces = []
     in_pieces(lambda low, high: pieces.append(range(low, high)), count, threads)
     assert sorted(k for piece in pieces for k in piece) == list(range(count))
-    assert len(pieces) == max(1, min(count, threads))
+    assert len(pieces) == (1 if min(count, threads) < 2 else min(count, EACH * threads))
 
 
 def test_the_calling_thread_works_beside_another():
@@ -28,15 +29,32 @@ def test_the_calling_thread_works_beside_another():
     assert len(workers) == 2
 
 
-@pytest.mark.parametrize("fails", [0, 1])
-def test_an_error_arrives_when_all_have_ended(fails):
-    ended = []
+def test_a_thread_that_is_held_up_gets_fewer_pieces():
+    everything_else_is_done, done = threading.Event(), []
+
+    def work(low, high):
+        if low == 0:
+            assert everything_else_is_done.wait(timeout=30)
+        done.append(low)
+        if len(done) == 2 * EACH - 1:
+            everything_else_is_done.set()
+
+    in_pieces(work, 2 * EACH, 2)
+    assert sorted(done) == list(range(2 * EACH))
+    assert done[-1] == 0
+
+
+@pytest.mark.parametrize("fails", [0, 5])
+def test_an_error_ends_the_work(fails):
+    ended = threading.Event()
 
     def work(low, high):
         if low == fails:
             raise ArithmeticError(f"piece {low}")
-        ended.append(low)
+        if low == 1:
+            time.sleep(0.1)
+            ended.set()
 
     with pytest.raises(ArithmeticError, match=f"piece {fails}"):
-        in_pieces(work, 2, 2)
-    assert ended == [1 - fails]
+        in_pieces(work, 2 * EACH, 2)
+    assert ended.is_set() or fails == 0  # what had begun has ended
