@@ -11,8 +11,8 @@ from sotlib.runner.tasks import one_thread
 PATIENCE = "20s"  # with a scheduler that does not answer
 SETTINGS = {
     "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep
-    # glibc keeps what a step freed for the next one: asking the system for fresh memory in every
-    # step took a tenth of a step on one frame, and 40 % of one on 16 frames.
+    # glibc keeps what a step freed for the next one: asking the system for fresh memory took two
+    # fifths of a step on 16 frames (benchmarks/bench_training.py).
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
 }
