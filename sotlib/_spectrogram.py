@@ -8,7 +8,7 @@ forward mode and under `torch.func.vmap`.
 import torch
 
 from sotlib._spectrum import Power, RealFFT
-from sotlib._uncompiled import uncompiled
+from sotlib._uncompiled import plain, uncompiled
 
 CACHE = 1 << 17  # complex numbers that are worked on at once
 
@@ -104,7 +104,7 @@ class _Spectrogram(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         x, magnitude = ctx.saved_tensors
-        if torch.is_grad_enabled():  # the gradient shall be differentiated in turn
+        if not plain(grad):
             _, pull_back = torch.func.vjp(lambda x: differentiable(x, ctx.stft), x)
             return *pull_back(grad), None
         return _gradient(x, ctx.stft, magnitude, grad), None

@@ -66,7 +66,9 @@ def test_single_precision_is_precise(generator, calls):
 
 
 def test_derivatives_of_both_orders_and_modes(small):
-    assert torch.autograd.gradcheck(convolve_same, small, check_forward_ad=True)
+    assert torch.autograd.gradcheck(
+        convolve_same, small, check_forward_ad=True, check_batched_grad=True
+    )
     assert torch.autograd.gradgradcheck(convolve_same, small)
 
 

@@ -153,6 +153,13 @@ class TestGradients:
         batch = torch.randn(150, 3, dtype=torch.float64, generator=generator)
         torch.testing.assert_close(torch.func.vmap(stft, 1)(batch), stft(batch.T))
 
+    @pytest.mark.parametrize("power", [1, 2])
+    def test_stft_with_a_batch_of_gradients(self, power, generator):
+        stft = STFT(fft_size=64, hop_length=20, window="hann", power=power).double()
+        x = torch.randn(150, dtype=torch.float64, generator=generator)
+        jacobian = torch.autograd.functional.jacobian
+        torch.testing.assert_close(jacobian(stft, x, vectorize=True), jacobian(stft, x))
+
     def test_forward_mode_on_silence_is_zero(self):
         x, tangent = torch.zeros(100), torch.ones(100)
         stft = STFT(fft_size=32, hop_length=8)
