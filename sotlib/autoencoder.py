@@ -46,7 +46,7 @@ class HarmonicAutoencoder(nn.Module):
         Of the synthesiser.
     temperature : float, default 0.1
         Of the soft-argmax.
-    roll_off : bool, default False
+    roll_off, first_phase
         As for `HarmonicSynth`.
     dropout, pitch_bias : float
         As for `PitchEncoder`.
@@ -85,6 +85,7 @@ class HarmonicAutoencoder(nn.Module):
         harmonics: int = 20,
         temperature: float = 0.1,
         roll_off: bool = False,
+        first_phase: int = 1,
         dropout: float = 0.5,
         pitch_bias: float = 0.0,
     ):
@@ -108,7 +109,9 @@ class HarmonicAutoencoder(nn.Module):
         self.encoder = PitchEncoder(
             bins=bins, harmonics=harmonics, dropout=dropout, pitch_bias=pitch_bias
         )
-        self.synth = HarmonicSynth(samples=samples, sample_rate=sample_rate, roll_off=roll_off)
+        self.synth = HarmonicSynth(
+            samples=samples, sample_rate=sample_rate, roll_off=roll_off, first_phase=first_phase
+        )
 
     @property
     def pitch_range(self) -> tuple[float, float]:

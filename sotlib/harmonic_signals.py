@@ -7,15 +7,16 @@ from sotlib import _check
 from sotlib.harmonic_synth import HarmonicSynth
 
 FOLDS = ("train", "validation", "test", "all")
+COUNTS = ("published", "uniform")
 PEAK = 0.9
 
 
 class HarmonicSignals:
     """Harmonic signals with known fundamental frequencies and amplitudes.
 
-    Each has a fundamental frequency drawn uniformly between 40 and 1950 Hz and one to eight
-    harmonics, the first n, with amplitudes drawn uniformly between 0.4 and 1; all is constant in
-    time. Signals are scaled to a peak of 0.9.
+    Each has a fundamental frequency drawn uniformly between 40 and 1950 Hz and the first n
+    harmonics with amplitudes drawn uniformly between 0.4 and 1; all is constant in time. Signals
+    are scaled to a peak of 0.9.
 
     Parameters
     ----------
@@ -30,6 +31,12 @@ class HarmonicSignals:
         Length of each signal, at least 2.
     sample_rate : float, default 16000
         In Hz, above 3900. Harmonics at or above half of it are silent.
+    counts : {'published', 'uniform'}, default 'published'
+        How n is drawn. 'published' is the rule of the authors' code, ``max(1, m)`` with m uniform
+        from 0 to 7: one harmonic for a quarter of the signals, two to seven for an eighth each,
+        never eight. 'uniform' draws n uniformly from 1 to 8, as their poster may be read.
+    first_phase : {1, 0}, default 1
+        Of the synthesiser, see `HarmonicSynth`.
 
     Attributes
     ----------
@@ -48,7 +55,7 @@ class HarmonicSignals:
 
     Notes
     -----
-    Torres, Peeters and Richard (ICASSP 2024): the rule is that of their public code; their draws
+    Torres, Peeters and Richard (ICASSP 2024): the rules are those of their public code; their draws
     are not public. Explained in chapter ``sot/autoencoder``.
 
     Examples
@@ -71,11 +78,14 @@ class HarmonicSignals:
         size: int = 4000,
         samples: int = 4096,
         sample_rate: float = 16000,
+        counts: str = "published",
+        first_phase: int = 1,
     ):
         _check.one_of("fold", fold, FOLDS)
+        _check.one_of("counts", counts, COUNTS)
         _check.count("seed", seed, least=0)
         _check.count("size", size, least=10)
-        _check.count("samples", samples, least=2)  # the first sample of every signal is 0
+        _check.count("samples", samples, least=2)  # the first may be 0 in all
         if not _check.positive("sample_rate", sample_rate) > 2 * self.F0_RANGE[1]:
             raise ValueError(
                 f"sample_rate must exceed {2 * self.F0_RANGE[1]:g} Hz, twice the highest pitch; "
@@ -84,12 +94,15 @@ class HarmonicSignals:
         draw = np.random.default_rng([seed, 0])
         f0 = draw.uniform(*self.F0_RANGE, size)
         amplitudes = draw.uniform(*self.AMPLITUDE_RANGE, (size, self.HARMONICS))
-        count = draw.integers(1, self.HARMONICS, size, endpoint=True)
+        if counts == "published":
+            count = np.maximum(draw.integers(self.HARMONICS, size=size), 1)
+        else:
+            count = draw.integers(1, self.HARMONICS, size, endpoint=True)
         amplitudes *= np.arange(self.HARMONICS) < count[:, None]
         chosen = fold_indices(fold, seed=seed, size=size)
         self.f0 = torch.from_numpy(f0[chosen]).float()
         self.amplitudes = torch.from_numpy(amplitudes[chosen]).float()
-        synth = HarmonicSynth(samples=samples, sample_rate=sample_rate)
+        synth = HarmonicSynth(samples=samples, sample_rate=sample_rate, first_phase=first_phase)
         signals = synth(self.f0[:, None], self.amplitudes[:, None])
         self.signals = signals * (PEAK / signals.abs().amax(-1, keepdim=True))
 

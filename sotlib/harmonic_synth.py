@@ -17,13 +17,13 @@ class HarmonicSynth(TableModule):
     r"""Sum of harmonics with frame-wise controls, differentiable in all of them.
 
     .. math:: y(t) = \sum_k a_k(t) \sin(2\pi k \phi(t)), \quad
-       \phi(t) = \frac{1}{f_s} \sum_{s < t} f_0(s)
+       \phi(t) = \frac{1}{f_s} \sum_{s \le t} f_0(s)
 
     Fundamental frequencies are interpolated linearly between the centres of frames, amplitudes with
     overlapping Hann windows centred on the beginnings of frames; at the ends both are held.
     Harmonics at or above half the sample rate are silent. With one frame, the controls are constant
-    and the sound is the closed form :math:`\sum_k a_k \sin(2\pi k f_0 t / f_s)`, which is computed
-    far faster, from the angles of every n-th sample and of the first n, with n the root of
+    and the sound is the closed form :math:`\sum_k a_k \sin(2\pi k f_0 (t + 1) / f_s)`, which is
+    computed far faster, from the angles of every n-th sample and of the first n, with n the root of
     `samples`.
 
     Parameters
@@ -35,6 +35,10 @@ class HarmonicSynth(TableModule):
     roll_off : bool, default False
         Filter the sound by 0 dB up to 500 Hz and -6 dB per octave above (zero-phase FIR, 128 taps),
         as the public configurations of one baseline of the SOT paper did.
+    first_phase : {1, 0}, default 1
+        How many samples of phase the first sample has behind it. 1, as in the public code of the
+        SOT paper: the frequency is summed up to and including the current sample. 0: every sine
+        begins at 0, so that the sum is over :math:`s < t`.
 
     Raises
     ------
@@ -45,8 +49,7 @@ class HarmonicSynth(TableModule):
     Notes
     -----
     The decoder of Torres, Peeters and Richard (ICASSP 2024), after Engel et al. (ICLR 2020). The
-    phase is 0 at the first sample and is accumulated in double precision. Explained in chapter
-    ``sot/autoencoder``.
+    phase is accumulated in double precision. Explained in chapter ``sot/autoencoder``.
 
     Examples
     --------
@@ -54,11 +57,20 @@ class HarmonicSynth(TableModule):
     >>> from sotlib import HarmonicSynth
     >>> synth = HarmonicSynth(samples=4, sample_rate=4)
     >>> synth(torch.tensor([[1.0]]), torch.tensor([[[0.5, 0.5]]])).round(decimals=3) + 0.0
-    tensor([[ 0.0000,  0.5000,  0.0000, -0.5000]])
+    tensor([[ 0.5000,  0.0000, -0.5000,  0.0000]])
     """
 
-    def __init__(self, *, samples: int = 4096, sample_rate: float = 16000, roll_off: bool = False):
+    def __init__(
+        self,
+        *,
+        samples: int = 4096,
+        sample_rate: float = 16000,
+        roll_off: bool = False,
+        first_phase: int = 1,
+    ):
         super().__init__()
+        _check.one_of("first_phase", first_phase, (1, 0))
+        self.first_phase = first_phase
         self.samples = _check.count("samples", samples)
         self.sample_rate = _check.positive("sample_rate", sample_rate)
         self.roll_off = bool(roll_off)
@@ -98,7 +110,7 @@ class HarmonicSynth(TableModule):
         frequency = f0[:, None] * harmonic
         amplitudes = amplitudes * (frequency < self.sample_rate / 2)
         block = math.ceil(math.sqrt(self.samples))
-        inside = torch.arange(block, device=f0.device)
+        inside = torch.arange(block, device=f0.device) + self.first_phase
         jumps = torch.arange(-(-self.samples // block), device=f0.device) * block
         cycles = frequency[..., None] / self.sample_rate
         sin_a, cos_a = _sine_and_cosine(cycles * jumps, amplitudes.dtype)
@@ -112,7 +124,7 @@ class HarmonicSynth(TableModule):
         frames = f0.shape[1]
         windows = _overlapping_windows(frames, self.samples).to(amplitudes)
         f0 = torch.nn.functional.interpolate(f0[:, None], size=self.samples, mode="linear")[:, 0]
-        cycles = (f0.cumsum(-1) - f0) / self.sample_rate
+        cycles = (f0.cumsum(-1) - f0 * (1 - self.first_phase)) / self.sample_rate
         envelopes = amplitudes.transpose(1, 2) @ windows
         sound = 0.0
         for k, envelope in zip(harmonic, envelopes.unbind(1), strict=True):

@@ -44,6 +44,11 @@ class Row:
     """A low-pass in the decoder, see `sotlib.HarmonicSynth`."""
     pitch_bias: float = 0.0
     """Where the untrained estimate starts, see `sotlib.PitchEncoder`."""
+    counts: str = "published"
+    """Rule for the number of harmonics of the signals, see `sotlib.HarmonicSignals`."""
+    first_phase: int = 1
+    """Of signals and decoder, see `sotlib.HarmonicSynth`."""
+    dropout: float = 0.5
 
 
 def make_model(setting, *, seed=0):
@@ -51,7 +56,11 @@ def make_model(setting, *, seed=0):
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         return HarmonicAutoencoder(
-            sample_rate=SAMPLE_RATE, roll_off=setting.roll_off, pitch_bias=setting.pitch_bias
+            sample_rate=SAMPLE_RATE,
+            roll_off=setting.roll_off,
+            pitch_bias=setting.pitch_bias,
+            first_phase=setting.first_phase,
+            dropout=setting.dropout,
         )
 
 
@@ -68,7 +77,9 @@ class Fold:
 
 
 @functools.lru_cache(maxsize=6)
-def prepare(fold, size, frames, device="cpu"):
+def prepare(
+    fold, size, frames, *, disjoint=True, counts="published", first_phase=1, device="cpu"
+):
     """Signals, pitches and features of a fold, computed once in a process.
 
     Parameters
@@ -77,8 +88,12 @@ def prepare(fold, size, frames, device="cpu"):
         Of `sotlib.HarmonicSignals`.
     size : int
         Signals in all folds together.
-    frames : {16, 1}
-        All frames of each signal, or the one in the middle.
+    frames : {16, 4, 1}
+        All frames of each signal, or so many from its middle.
+    disjoint : bool, default True
+        False: every fold is all signals, as the authors' script saves them.
+    counts, first_phase
+        Of `sotlib.HarmonicSignals`.
     device : str, default 'cpu'
         Of the tensors.
 
@@ -91,13 +106,20 @@ def prepare(fold, size, frames, device="cpu"):
     ValueError
         On an unknown fold, or another number of frames.
     """
-    _check.one_of("frames", frames, (16, 1))
-    data = HarmonicSignals(fold, seed=DATA_SEED, size=size, sample_rate=SAMPLE_RATE)
+    _check.one_of("frames", frames, (16, 4, 1))
+    _check.one_of("fold", fold, FOLDS)
+    data = HarmonicSignals(
+        fold if disjoint else "all",
+        seed=DATA_SEED,
+        size=size,
+        sample_rate=SAMPLE_RATE,
+        counts=counts,
+        first_phase=first_phase,
+    )
     model = make_model(Row())
     features = torch.cat([model.features(part) for part in data.signals.split(64)])
-    if frames == 1:
-        middle = features.shape[1] // 2
-        features = features[:, middle : middle + 1].contiguous()
+    first = (features.shape[1] - frames + 1) // 2
+    features = features[:, first : first + frames].contiguous()
     return Fold(data.signals.to(device), data.f0.to(device), features.to(device))
 
 
