@@ -106,6 +106,8 @@ class HarmonicAutoencoder(nn.Module):
             window="hann",
             padding="constant",
         )
+        # As numbers, once: read from a GPU, they would be waited for in each forward pass.
+        self._pitch_range = tuple(self.cqt.frequencies[[0, -1]].tolist())
         self.encoder = PitchEncoder(
             bins=bins, harmonics=harmonics, dropout=dropout, pitch_bias=pitch_bias
         )
@@ -116,8 +118,7 @@ class HarmonicAutoencoder(nn.Module):
     @property
     def pitch_range(self) -> tuple[float, float]:
         """Lowest and highest pitch in Hz: the first and the last bin of the features."""
-        frequencies = self.cqt.frequencies
-        return frequencies[0].item(), frequencies[-1].item()
+        return self._pitch_range
 
     @torch.no_grad()
     def features(self, sound: Tensor) -> Tensor:

@@ -122,7 +122,8 @@ class HarmonicSynth(TableModule):
 
     def _varying(self, f0, amplitudes, harmonic):
         frames = f0.shape[1]
-        windows = _overlapping_windows(frames, self.samples).to(amplitudes)
+        windows = _overlapping_windows(frames, self.samples, amplitudes.device)
+        windows = windows.to(amplitudes.dtype)
         f0 = torch.nn.functional.interpolate(f0[:, None], size=self.samples, mode="linear")[:, 0]
         cycles = (f0.cumsum(-1) - f0 * (1 - self.first_phase)) / self.sample_rate
         envelopes = amplitudes.transpose(1, 2) @ windows
@@ -172,11 +173,12 @@ def _sine_and_cosine(cycles, dtype):
     return torch.sin(angle), torch.cos(angle)
 
 
-def _overlapping_windows(frames, samples):
+def _overlapping_windows(frames, samples, device):
     """Weight of each frame at each sample, (frames, samples); the columns sum to 1."""
     hop = samples // frames
-    position = torch.arange(samples, dtype=torch.float64) / hop
-    distance = (position - torch.arange(frames, dtype=torch.float64)[:, None]).abs()
+    options = {"dtype": torch.float64, "device": device}
+    position = torch.arange(samples, **options) / hop
+    distance = (position - torch.arange(frames, **options)[:, None]).abs()
     windows = torch.where(distance < 1, 0.5 + 0.5 * torch.cos(math.pi * distance), 0.0)
     windows[-1, (frames - 1) * hop :] = 1.0  # nothing follows the last frame: it is held
     return windows

@@ -165,6 +165,11 @@ def _prepare(x, y, u, v):
             f"x_weights and y_weights must share dtype and device; got {x.dtype} on {x.device} "
             f"and {y.dtype} on {y.device}."
         )
+    for name, positions in named[2:]:
+        if positions.device != x.device:
+            raise ValueError(
+                f"{name} must lie on the device of the weights, {x.device}; got {positions.device}."
+            )
     try:
         leading = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
     except RuntimeError:

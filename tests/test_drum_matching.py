@@ -21,7 +21,7 @@ from sotlib.experiments.drum_objectives import (
     make_objective,
 )
 from sotlib.experiments.matching_training import MatchingTraining
-from sotlib.experiments.training import TrainingDiverged
+from sotlib.experiments.training import Stopped, TrainingDiverged
 from sotlib.runner import Sweep, plan
 
 TASK = drum_task.TASKS["smoke"]
@@ -233,6 +233,26 @@ def test_run_goes_on_from_its_checkpoint(results, folder, tmp_path):
     assert not list(path.glob("*.checkpoint.*"))
 
 
+@pytest.mark.parametrize(
+    ("sounds", "left"),
+    [(8, [16, 16, 24, 32, 32]), (16, [16, 24, 32, 32]), (24, [32, 32]), (32, [32])],
+)
+def test_run_goes_on_from_any_step(results, folder, tmp_path, sounds, left):
+    """Within an epoch, also before there are best weights, and at its end before validation."""
+    path = elsewhere(folder, tmp_path)
+
+    def stop(done):
+        if done >= sounds:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        drum_matching.run("pnp", 1, budget="smoke", folder=path, progress=stop)
+    steps = []
+    again = drum_matching.run("pnp", 1, budget="smoke", folder=path, progress=steps.append)
+    assert steps == left
+    assert numbers(again) == numbers(results["pnp"])
+
+
 def test_damaged_checkpoint_is_named_and_recomputed(results, folder, tmp_path, capsys):
     path = elsewhere(folder, tmp_path)
 
@@ -307,12 +327,11 @@ def test_loaded_model_predicts_what_was_recorded(results, folder, drums):
         drum_matching.load_model(folder / "spectral-1.safetensors")
 
 
-def test_the_runner_carries_it_out(folder, tmp_path):
+def test_the_runner_carries_it_out(folder, tmp_path, in_this_process):
     path = elsewhere(folder, tmp_path)
     tasks = plan("drum_matching", budget="smoke", seeds=[1], rows=["spectral", "pnp-scheduled"])
     assert all(task.steps == 32 for task in tasks)
-    # Runs of another device share this process: no time is spent on starting others.
-    assert Sweep(tasks, path, workers=1, device="cpu:0").run() == {}
+    assert Sweep(tasks, path, workers=1).run() == {}
     names = {p.name for p in path.iterdir()}
     assert names >= {"spectral-1.json", "spectral-1.npz", "pnp-scheduled-1.json", "sounds.npz"}
 

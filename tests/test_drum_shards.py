@@ -110,12 +110,13 @@ def test_damaged_shard_is_named_and_recomputed(shards, tmp_path, fault, capsys):
     assert len(drums.folds["validation"]) == 6
 
 
-def test_the_runner_does_not_take_a_damaged_shard_for_done(shards, tmp_path, capsys):
+def test_the_runner_does_not_take_a_damaged_shard_for_done(
+    shards, tmp_path, capsys, in_this_process
+):
     folder = copy(shards, tmp_path)
     damage(folder / "test-0.safetensors")
     tasks = plan("drum_shards", budget="smoke", seeds=[0, 1], rows=["test"])
-    # Runs of another device share this process: no time is spent on starting others.
-    assert Sweep(tasks, folder, workers=1, device="cpu:0").run() == {}
+    assert Sweep(tasks, folder, workers=1).run() == {}
     assert "test-0.safetensors is damaged" in capsys.readouterr().err
     original = drum_shards.read("test", 0, budget="smoke", folder=shards)
     assert same(drum_shards.read("test", 0, budget="smoke", folder=folder), original)

@@ -8,5 +8,6 @@ Each module here is an experiment that `sotlib.runner` can carry out. It has
   where it was interrupted, writes its record into the folder and returns it.
 
 and, where needed, ``verify(row, seed, *, budget, folder)``, which raises where what lies beside a
-record is damaged.
+record is damaged, and ``QUEUE``, the order in which its table is to be filled: parts
+``(budget, rows, seeds)``, the most wanted first.
 """

@@ -134,7 +134,8 @@ def run(
     device : str, default 'cpu'
         Of the training.
     progress : callable, optional
-        Called with the number of sounds done.
+        Called with the number of sounds done; where it raises `training.Stopped`, the state is
+        saved first.
 
     Returns
     -------
@@ -152,8 +153,8 @@ def run(
     Notes
     -----
     The same seed gives the same numbers on the same machine with the same number of threads,
-    interrupted or not; on a GPU, where runs are threads of one process and share its random
-    numbers, only one run at a time (``--workers 1``). Explained in chapter ``pnp/table``.
+    interrupted or not; on a GPU, up to the rounding of sums whose order is not fixed there.
+    Explained in chapter ``pnp/table``.
 
     Examples
     --------

@@ -74,6 +74,17 @@ BUDGETS = {
 }
 
 
+# The order in which `python -m sotlib.runner --missing` fills the table: budget, rows, seeds.
+QUEUE = (
+    ("reduced", ("SOT-2048",), (123, 456, 42, 789, 101112)),
+    ("reduced", tuple(row for row in ROWS if row != "SOT-2048"), PAPER_SEEDS),
+    ("paper", ("SOT-2048",), (42, 123)),
+    ("paper", ("SOT-2048",), (456, 789, 101112)),
+    ("paper", ("SOT-512-LogF", "MSS-Lin"), PAPER_SEEDS),
+    ("reduced", tuple(ROWS), (1, 2, 3, 4, 5)),
+)
+
+
 def default_seeds(budget: str) -> list[int]:
     """The paper's."""
     return list(PAPER_SEEDS)
@@ -103,7 +114,8 @@ def run(
     device : str, default 'cpu'
         Of the training.
     progress : callable, optional
-        Called with the number of steps done.
+        Called with the number of steps done; where it raises `training.Stopped`, the state is
+        saved first.
 
     Returns
     -------
@@ -121,7 +133,9 @@ def run(
     Notes
     -----
     The same seed gives the same numbers on the same machine with the same number of threads,
-    interrupted or not. Explained in chapter ``sot/table``.
+    interrupted or not; on a GPU, up to the rounding of sums whose order is not fixed there. A run
+    may go on on another device, with other dropout from there on: the record names both.
+    Explained in chapter ``sot/table``.
 
     Examples
     --------
@@ -155,7 +169,7 @@ def train(
     path = Path(folder) / f"{row}-{seed}.json"
     if path.exists():
         return read_record(path)
-    configuration = {"row": row, **asdict(setting), **asdict(limits), "device": str(device)}
+    configuration = {"row": row, **asdict(setting), **asdict(limits)}
     options = {
         "disjoint": limits.disjoint,
         "counts": setting.counts,
@@ -177,7 +191,7 @@ def train(
     record = write_record(
         path,
         kind=kind,
-        configuration=configuration,
+        configuration=configuration | {"device": _devices(device, training.devices)},
         results=results,
         seeds=[seed],
         budget="paper" if budget == "paper" else "reduced",
@@ -186,6 +200,13 @@ def train(
     )
     training.forget()
     return record
+
+
+def _devices(device, used):
+    """The device of a run, or all of them where it went on on another one."""
+    if len(used) == 1:
+        return str(device)
+    return ", ".join(f"{name} from step {step}" for name, step in used)
 
 
 def load_model(path: str | os.PathLike) -> HarmonicAutoencoder:

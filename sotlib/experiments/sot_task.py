@@ -77,9 +77,7 @@ class Fold:
 
 
 @functools.lru_cache(maxsize=6)
-def prepare(
-    fold, size, frames, *, disjoint=True, counts="published", first_phase=1, device="cpu"
-):
+def prepare(fold, size, frames, *, disjoint=True, counts="published", first_phase=1, device="cpu"):
     """Signals, pitches and features of a fold, computed once in a process.
 
     Parameters
@@ -95,7 +93,7 @@ def prepare(
     counts, first_phase
         Of `sotlib.HarmonicSignals`.
     device : str, default 'cpu'
-        Of the tensors.
+        Of the tensors and the computation of features.
 
     Returns
     -------
@@ -116,11 +114,10 @@ def prepare(
         counts=counts,
         first_phase=first_phase,
     )
-    model = make_model(Row())
-    features = torch.cat([model.features(part) for part in data.signals.split(64)])
+    model, signals = make_model(Row()).to(device), data.signals.to(device)
+    features = torch.cat([model.features(part) for part in signals.split(64)])
     first = (features.shape[1] - frames + 1) // 2
-    features = features[:, first : first + frames].contiguous()
-    return Fold(data.signals.to(device), data.f0.to(device), features.to(device))
+    return Fold(signals, data.f0.to(device), features[:, first : first + frames].contiguous())
 
 
 class Comparison(nn.Module):

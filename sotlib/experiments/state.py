@@ -18,7 +18,7 @@ def save_state(path, module, best, optimizer, numbers, **more):
     module : nn.Module
         What is trained.
     best : dict
-        The best weights so far under ``weights``, and numbers.
+        The best weights so far under ``weights``, and numbers; empty before there are any.
     optimizer : torch.optim.Adam
         Of its parameters.
     numbers : dict
@@ -27,7 +27,7 @@ def save_state(path, module, best, optimizer, numbers, **more):
         Further tensors.
     """
     tensors = {f"weights.{k}": v for k, v in module.state_dict().items()} | more
-    tensors |= {f"best.{k}": v for k, v in best["weights"].items()}
+    tensors |= {f"best.{k}": v for k, v in best.get("weights", {}).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{key}": value for key, value in state.items()}
     numbers = numbers | {"best": {k: v for k, v in best.items() if k != "weights"}}
@@ -50,6 +50,8 @@ def load_state(path, module, optimizer, identity):
     except CheckpointError as error:
         tqdm.write(f"{error}: this run starts again", file=sys.stderr)
         return None
+    if named := numbers["identity"].pop("device", None):  # where the first checkpoints had it
+        numbers.setdefault("devices", [[named.partition(":")[0], 0]])
     if numbers["identity"] != identity:
         message = f"the checkpoint {Path(path)} is of another run: this one starts again"
         tqdm.write(message, file=sys.stderr)
@@ -60,7 +62,8 @@ def load_state(path, module, optimizer, identity):
         index, key = name.split(".")
         state["state"].setdefault(int(index), {})[key] = value
     optimizer.load_state_dict(state)
-    return numbers["best"] | {"weights": _under("best.", tensors)}, numbers, tensors
+    best = numbers["best"] and numbers["best"] | {"weights": _under("best.", tensors)}
+    return best, numbers, tensors
 
 
 def copied_weights(module):

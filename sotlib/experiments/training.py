@@ -1,9 +1,12 @@
 """One training: steps, validations, the best weights, and resuming after an interruption."""
 
+import math
+import sys
 import time
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from sotlib.checkpoints import save_checkpoint
 from sotlib.experiments.state import copied_weights, load_state, save_state
@@ -13,6 +16,10 @@ SELECT = "lsd_mean_square"  # the metric of which the lowest validation value is
 
 class TrainingDiverged(RuntimeError):
     """The loss of a training is no longer finite."""
+
+
+class Stopped(Exception):
+    """A run is asked to stop: raised by its `progress`, and again when its state is saved."""
 
 
 class Training:
@@ -57,10 +64,11 @@ class Training:
         self.optimizer = torch.optim.Adam(
             model.parameters(), lr=limits.learning_rate, weight_decay=1e-4
         )
-        device = next(model.parameters()).device
+        self.seed, device = seed, next(model.parameters()).device
         self.generator = torch.Generator(device=device).manual_seed(seed)
+        self.devices = [[device.type, 0]]  # and the steps from which on they were used
         self.step, self.curve, self.best, self.seconds = 0, [], {}, 0.0
-        self.losses = []
+        self.losses, self.unread = [], []
 
     def run(self, progress=None):
         """Train, and return the curve and the test metrics of the best weights."""
@@ -76,13 +84,20 @@ class Training:
             # In a fixed order: the public code does not shuffle.
             start = batches[self.step % len(batches)]
             part = slice(start, start + self.limits.batch)
-            self._train_on(features[part], [t[part] for t in targets])
-            if progress is not None:
-                progress(self.step)
-            if self.step % interval == 0 or self.step == self.limits.steps:
+            try:
+                self._train_on(features[part], [t[part] for t in targets])
+            except ValueError:  # a check that a diverged model does not pass
+                self._read_losses()
+                raise
+            due = self.step % interval == 0 or self.step == self.limits.steps
+            if due:
                 self._validate()
+            stopped = stopping(progress, self.step)
+            if due or stopped:
                 self.seconds = time.monotonic() - started
                 self._save()
+            if stopped:
+                raise stopped
         last, _ = self._test()
         self.model.encoder.load_state_dict(self.best["weights"])
         test, observed = self._test()
@@ -107,16 +122,24 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.compare(self.model(features, generator=self.generator).sound, targets)
         loss.backward()
-        self.losses.append(loss.item())
-        if not torch.isfinite(loss):
-            raise TrainingDiverged(
-                f"{self.identity}: the loss is {loss.item()} at step {self.step}. A lower learning "
-                "rate may help; the last checkpoint holds the state of the last validation."
-            )
+        self.unread.append(loss.detach())
         self.optimizer.step()
         self.step += 1
 
+    def _read_losses(self):
+        """Losses as numbers. Not one by one: a GPU would be waited for at each step."""
+        values = torch.stack(self.unread).tolist() if self.unread else []
+        first = self.step - len(values)
+        self.losses, self.unread = self.losses + values, []
+        for number, value in enumerate(values):
+            if not math.isfinite(value):
+                raise TrainingDiverged(
+                    f"{self.identity}: the loss is {value} at step {first + number}. A lower "
+                    "learning rate may help; the last checkpoint holds an earlier state."
+                )
+
     def _validate(self):
+        self._read_losses()
         self.model.eval()
         metrics, observed = self.evaluate(self.model, self.data["validation"])
         mean = sum(self.losses) / len(self.losses) if self.losses else None
@@ -131,11 +154,14 @@ class Training:
         return self.evaluate(self.model, self.data["test"])
 
     def _save(self):
+        self._read_losses()
         numbers = {
             "identity": self.identity,
             "step": self.step,
             "curve": self.curve,
+            "losses": self.losses,
             "seconds": self.seconds,
+            "devices": self.devices,
         }
         state = self.model.encoder, self.best, self.optimizer, numbers
         save_state(self.path, *state, generator=self.generator.get_state())
@@ -144,6 +170,32 @@ class Training:
         found = load_state(self.path, self.model.encoder, self.optimizer, self.identity)
         if found is not None:
             self.best, numbers, tensors = found
-            self.generator.set_state(tensors["generator"])
             self.step, self.curve = numbers["step"], numbers["curve"]
+            self.losses = numbers.get("losses", [])  # the first checkpoints were of validations
             self.seconds = numbers["seconds"]
+            self._resume_dropout(numbers.get("devices", self.devices), tensors["generator"])
+
+    def _resume_dropout(self, devices, state):
+        """Go on with the random numbers, or with new ones where the device is another one."""
+        ((here, _),) = self.devices
+        self.devices = devices
+        if devices[-1][0] == here:
+            self.generator.set_state(state)
+            return
+        self.generator.manual_seed(self.seed + (self.step << 32))
+        self.devices = [*devices, [here, self.step]]
+        tqdm.write(
+            f"{self.path} was written on {devices[-1][0]} and goes on on {here}, which has other "
+            "random numbers: the dropout from here on is not that of an uninterrupted run",
+            file=sys.stderr,
+        )
+
+
+def stopping(progress, done):
+    """Report what is done; returns a `Stopped` that this raises, so that the state can be saved."""
+    try:
+        if progress is not None:
+            progress(done)
+    except Stopped as stopped:
+        return stopped
+    return None

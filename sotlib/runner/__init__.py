@@ -1,10 +1,22 @@
-"""Carries out the runs of an experiment: on this machine, or on a Dask cluster.
+"""Carries out the runs of experiments: on this machine, or on a Dask cluster.
 
-``python -m sotlib.runner sot_table --budget reduced --seeds 42,123`` runs what is not recorded yet.
-Whatever interrupts it, the same command goes on from the last checkpoint of each run.
+``python -m sotlib.runner sot_table --budget reduced --seeds 42,123`` runs what is not recorded yet;
+``python -m sotlib.runner --missing --minutes 12`` fills the experiments' tables in the order that
+they declare. Whatever interrupts it, the same command goes on from the last checkpoint of each run.
 """
 
-from sotlib.runner.sweep import Sweep, SweepError, status
-from sotlib.runner.tasks import Task, carry_out, experiment, plan
+from sotlib.runner.folders import SweepError
+from sotlib.runner.status import status
+from sotlib.runner.sweep import Sweep
+from sotlib.runner.tasks import Task, carry_out, experiment, plan, queue
 
-__all__ = ["Sweep", "SweepError", "Task", "carry_out", "experiment", "plan", "status"]
+__all__ = [
+    "Sweep",
+    "SweepError",
+    "Task",
+    "carry_out",
+    "experiment",
+    "plan",
+    "queue",
+    "status",
+]

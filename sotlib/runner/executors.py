@@ -1,12 +1,12 @@
-"""Where runs are carried out: processes or threads of this machine, or a Dask cluster."""
+"""Where runs are carried out: processes of this machine, or a Dask cluster."""
 
 import contextlib
 import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 
-from sotlib.runner.tasks import one_thread
+from sotlib.runner.tasks import become_worker, one_thread
 
 PATIENCE = "20s"  # with a scheduler that does not answer
 SETTINGS = {
@@ -20,28 +20,24 @@ SETTINGS = {
 
 @contextlib.contextmanager
 def processes(workers: int) -> Iterator[Executor]:
-    """Processes on this machine, one thread each."""
+    """Processes on this machine, one thread each; on a GPU they take turns.
+
+    Threads of one process would share more of it, but also Python's lock and torch's random
+    numbers, and all backward passes on a GPU go through one thread of a process.
+    """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     # A forked process would inherit locks of torch's threads, and none of these settings.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=one_thread)
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=become_worker, initargs=(os.getpid(),)
+    )
     try:
         yield pool
     finally:
         for process in list((pool._processes or {}).values()):
             process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextlib.contextmanager
-def threads(workers: int) -> Iterator[Executor]:
-    """Threads of this process, for small models side by side on one GPU."""
-    pool = ThreadPoolExecutor(workers)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextlib.contextmanager

@@ -12,8 +12,11 @@ import torch
 
 import sotlib.experiments
 from sotlib import _check
+from sotlib.experiments.training import Stopped
 
 MARKER = "sweep.lock"  # lies in the folder while a sweep goes on; workers look for it
+
+_parent = None  # of this process, where it is a worker of a sweep
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,16 @@ class Task:
 
 def experiment(name: str) -> ModuleType:
     """The module of an experiment; ValueError lists those that there are."""
-    known = [
+    _check.one_of("experiment", name, tuple(_names()))
+    return importlib.import_module(f"sotlib.experiments.{name}")
+
+
+def _names() -> list[str]:
+    return [
         module.name
         for module in pkgutil.iter_modules(sotlib.experiments.__path__)
         if hasattr(importlib.import_module(f"sotlib.experiments.{module.name}"), "ROWS")
     ]
-    _check.one_of("experiment", name, tuple(known))
-    return importlib.import_module(f"sotlib.experiments.{name}")
 
 
 def default_seeds(name: str, budget: str) -> list[int]:
@@ -76,10 +82,34 @@ def plan(name: str, *, budget: str, seeds: list[int], rows: list[str] | None = N
     return [Task(name, row, seed, budget) for seed in seeds for row in rows or module.ROWS]
 
 
-def carry_out(task: Task, folder: Path, device: str = "cpu", parent: int | None = None) -> str:
-    """Carry out one run in this process; returns its name.
+def queue(name: str | None = None) -> list[Task]:
+    """What an experiment, or each that has a ``QUEUE``, wants carried out, in this order.
 
-    `parent` is the process whose end stops this one: a worker must not outlive its sweep.
+    Examples
+    --------
+    >>> from sotlib.runner import queue
+    >>> [(task.budget, task.name) for task in queue("sot_table")][:2]
+    [('reduced', 'SOT-2048-123'), ('reduced', 'SOT-2048-456')]
+    """
+    names = [name] if name else [known for known in _names() if hasattr(experiment(known), "QUEUE")]
+    tasks = []
+    for name in names:
+        for budget, rows, seeds in getattr(experiment(name), "QUEUE", ()):
+            tasks += plan(name, budget=budget, seeds=list(seeds), rows=list(rows))
+    if not tasks:
+        raise ValueError(f"the experiment {name} declares no QUEUE: name a budget, rows and seeds.")
+    return list(dict.fromkeys(tasks))
+
+
+def carry_out(
+    task: Task,
+    folder: Path,
+    device: str = "cpu",
+    deadline: float | None = None,
+) -> bool:
+    """Carry out one run in this process; returns whether it came to its end.
+
+    At the `deadline`, seconds since the epoch, it is stopped and its state kept.
     """
     folder = Path(folder)
     if not (folder / MARKER).exists():
@@ -90,21 +120,37 @@ def carry_out(task: Task, folder: Path, device: str = "cpu", parent: int | None 
     progress = folder / f"{task.name}.progress"
     written = 0.0
 
+    def late() -> bool:
+        return deadline is not None and time.time() >= deadline
+
     def report(step: int) -> None:
         nonlocal written
-        if parent is not None and os.getppid() != parent:
+        if _parent is not None and os.getppid() != _parent:
             os._exit(1)  # the pool would catch an exception and wait for work for ever
         if time.monotonic() - written > 1:
             progress.write_text(str(step), encoding="utf-8")
             written = time.monotonic()
+        if late():
+            raise Stopped
 
+    if late():
+        return False
     try:
         experiment(task.experiment).run(
             task.row, task.seed, budget=task.budget, folder=folder, device=device, progress=report
         )
+    except Stopped:
+        return False
     finally:
         progress.unlink(missing_ok=True)
-    return task.name
+    return True
+
+
+def become_worker(parent: int) -> None:
+    """Be a worker of the sweep in the process `parent`: with one thread, and not beyond its end."""
+    global _parent
+    _parent = parent
+    one_thread()
 
 
 def one_thread() -> None:

@@ -1,0 +1,228 @@
+"""Queues: what experiments want in their order, stopped in time, and gone on with bit for bit."""
+
+import fcntl
+import os
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sotlib.checkpoints import load_checkpoint, save_checkpoint
+from sotlib.experiments import sot_start, sot_table
+from sotlib.experiments.training import Stopped
+from sotlib.records import read_record
+from sotlib.runner import carry_out, executors, plan, queue, sweep, tasks
+from sotlib.runner.__main__ import main
+from sotlib.runner.tasks import MARKER
+
+ROW = "SOT-512"
+CHECKPOINT = f"{ROW}-1.checkpoint.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    sot_table.run(ROW, 1, budget="smoke", folder=folder)
+    torch.set_num_threads(before)
+    return numbers(folder / f"{ROW}-1.json")
+
+
+@pytest.fixture
+def small_queues(monkeypatch):
+    """Queues of two experiments in two folders, with smoke runs."""
+    wanted = (("smoke", (ROW,), (1,)), ("smoke", ("MSS-Lin", ROW), (1, 2)))
+    monkeypatch.setattr(sot_table, "QUEUE", wanted)
+    monkeypatch.setattr(sot_start, "QUEUE", (("smoke", ("bias-0",), (1,)),), raising=False)
+
+
+def numbers(path):
+    """A record without what depends on the day and on the machine."""
+    record = read_record(path)
+    return {key: record[key] for key in ("kind", "configuration", "seeds", "budget", "results")}
+
+
+def stop_at(step):
+    def progress(done):
+        if done >= step:
+            raise Stopped
+
+    return progress
+
+
+class Clock:
+    """A clock that says it is late from a number of looks on."""
+
+    monotonic = staticmethod(time.monotonic)
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def time(self):
+        self.looks -= 1
+        return time.time() + (0 if self.looks > 0 else 1e6)
+
+
+def test_the_table_is_filled_in_the_order_that_it_declares():
+    wanted = queue("sot_table")
+    first = [(t.budget, t.row, t.seed) for t in wanted]
+    assert first[:5] == [("reduced", "SOT-2048", s) for s in (123, 456, 42, 789, 101112)]
+    others = [row for row in sot_table.ROWS if row != "SOT-2048"]
+    assert first[5:13] == [("reduced", row, 42) for row in others] + [("reduced", others[0], 123)]
+    budgets = [budget for budget, _, _ in first]
+    assert budgets == ["reduced"] * 40 + ["paper"] * 15 + ["reduced"] * 40
+    assert first[40:43] == [("paper", "SOT-2048", seed) for seed in (42, 123, 456)]
+    assert len(set(wanted)) == len(wanted) == 95
+    assert queue() == wanted  # no other experiment has a queue
+
+
+def test_an_experiment_without_a_queue_is_named(capsys):
+    with pytest.raises(ValueError, match="sot_start declares no QUEUE"):
+        queue("sot_start")
+    with pytest.raises(SystemExit):
+        main(["drum_matching", "--missing"])
+    assert "drum_matching declares no QUEUE" in capsys.readouterr().err
+
+
+def test_queues_stop_in_time_and_are_completed(
+    small_queues, in_this_process, uninterrupted, tmp_path, monkeypatch, capsys
+):
+    command = ["--missing", "--folder", str(tmp_path), "--workers", "1", "--minutes", "5"]
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks, "time", Clock(4))  # one look before the first run, three in it
+        assert main(["sot_table", *command]) == 0
+    shown = capsys.readouterr()
+    assert "0 of 2 recorded, 1 begun" in shown.out
+    assert "the time is over; the same command goes on" in shown.err
+    (checkpoint,) = tmp_path.rglob("*.safetensors")
+    assert checkpoint == tmp_path / "sot_table" / "smoke" / CHECKPOINT
+    assert load_checkpoint(checkpoint)[1]["step"] == 3
+
+    assert main(command) == 0
+    shown = capsys.readouterr()
+    assert "sot_table, budget smoke:" in shown.out
+    assert shown.out.count("2 of 2 recorded, 0 begun") == 2
+    assert "the time is over" not in shown.err
+    assert numbers(tmp_path / "sot_table" / "smoke" / f"{ROW}-1.json") == uninterrupted
+    records = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+    assert len(records) == 5
+    assert main(command) == 0
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == records
+
+
+def test_a_folder_in_which_a_sweep_works_is_left_to_it(
+    small_queues, in_this_process, tmp_path, capsys
+):
+    folder = tmp_path / "sot_table" / "smoke"
+    folder.mkdir(parents=True)
+    command = ["--missing", "--folder", str(tmp_path)]
+    with (folder / MARKER).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert main(command) == 0
+        assert "Its runs are left to it" in capsys.readouterr().err
+        assert [path.name for path in tmp_path.rglob("*.json")] == ["bias-0-1.json"]
+        assert main(["sot_table", *command]) == 1
+        assert "another sweep is running in" in capsys.readouterr().err
+
+
+def test_a_worker_that_the_time_limit_reaches_saves_its_state(uninterrupted, tmp_path):
+    """A real process, which has done a run before, held up within one until the time is over."""
+    (task,) = plan("sot_table", budget="smoke", seeds=[1], rows=[ROW])
+    (tmp_path / MARKER).touch()
+    with executors.processes(1) as pool:
+        assert pool.submit(carry_out, replace(task, seed=2), tmp_path).result() is True
+        (worker,) = pool._processes
+        limit = time.time() + 2
+        run = pool.submit(carry_out, task, tmp_path, deadline=limit)
+        while not (tmp_path / f"{task.name}.progress").exists():
+            assert not run.done()
+            time.sleep(0.002)
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(max(0.0, limit - time.time()) + 0.1)
+        os.kill(worker, signal.SIGCONT)
+        assert run.result() is False
+        assert 1 <= load_checkpoint(tmp_path / CHECKPOINT)[1]["step"] <= 6
+        assert pool.submit(carry_out, task, tmp_path).result() is True
+    assert numbers(tmp_path / f"{ROW}-1.json") == uninterrupted
+
+
+def test_runs_that_do_not_stop_are_left_behind(tmp_path, monkeypatch, in_this_process, capsys):
+    wanted = plan("sot_table", budget="smoke", seeds=[1], rows=[ROW])
+    monkeypatch.setattr(sweep, "GRACE", -1e6)
+    monkeypatch.setattr(sweep, "carry_out", lambda *_, **__: time.sleep(1.5))
+    late = sweep.Sweep(wanted, tmp_path, workers=1, deadline=time.time() + 1000)
+    assert late.run() == {}
+    assert late.stopped == set(wanted)
+    assert "1 runs did not stop in time" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", [3, 4, 6])
+def test_run_goes_on_from_any_step(uninterrupted, tmp_path, step):
+    """Within an interval, at a validation, and after the last step."""
+    with pytest.raises(Stopped):
+        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=stop_at(step))
+    steps = []
+    sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=steps.append)
+    assert steps == list(range(step + 1, 7))
+    assert numbers(tmp_path / f"{ROW}-1.json") == uninterrupted
+    assert not list(tmp_path.glob("*.checkpoint.*"))
+
+
+def test_run_of_another_device_goes_on_with_other_dropout(uninterrupted, tmp_path, capsys):
+    with pytest.raises(Stopped):
+        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=stop_at(3))
+    tensors, found = load_checkpoint(tmp_path / CHECKPOINT)
+    tensors["generator"] = torch.zeros(16, dtype=torch.uint8)  # the size of a GPU's
+    save_checkpoint(tmp_path / CHECKPOINT, tensors, found | {"devices": [["cuda", 0]]})
+    record = sot_table.run(ROW, 1, budget="smoke", folder=tmp_path)
+    assert "was written on cuda and goes on on cpu" in capsys.readouterr().err
+    assert record["configuration"]["device"] == "cuda from step 0, cpu from step 3"
+    curve, expected = record["results"]["curve"], uninterrupted["results"]["curve"]
+    assert curve[0] == expected[0]
+    assert curve[1]["loss"] != expected[1]["loss"]
+
+
+def test_checkpoint_of_an_earlier_version_is_taken(uninterrupted, tmp_path):
+    """Those were of validations, and named the device in their identity."""
+    with pytest.raises(Stopped):
+        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=stop_at(4))
+    tensors, found = load_checkpoint(tmp_path / CHECKPOINT)
+    del found["losses"], found["devices"]
+    found["identity"]["device"] = "cpu"
+    save_checkpoint(tmp_path / CHECKPOINT, tensors, found)
+    steps = []
+    sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=steps.append)
+    assert steps == [5, 6]
+    assert numbers(tmp_path / f"{ROW}-1.json") == uninterrupted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name an experiment, or give --missing"),
+        (["--missing", "--budget", "paper"], "--missing takes no --budget"),
+        (["--missing", "--minutes", "0"], "must be a number above 0"),
+    ],
+)
+def test_command_line_names_what_is_wrong(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_named(capsys):
+    with pytest.raises(SystemExit):
+        main(["--missing", "--device", "cuda"])
+    assert "torch finds no GPU here" in capsys.readouterr().err
