@@ -9,6 +9,7 @@ from torch import Tensor
 from sotlib import _check
 from sotlib._precision import full_precision
 from sotlib._tables import TableModule
+from sotlib._varying_harmonics import varying_harmonics
 
 TAPS = 128  # of the roll-off filter
 
@@ -98,15 +99,16 @@ class HarmonicSynth(TableModule):
         """
         self._check_controls(f0, amplitudes)
         f0 = f0.double()
-        harmonic = torch.arange(1, amplitudes.shape[-1] + 1, device=f0.device)
         if f0.shape[1] == 1:
-            sound = self._constant(f0[:, 0], amplitudes[:, 0], harmonic)
+            sound = self._constant(f0[:, 0], amplitudes[:, 0])
         else:
-            sound = self._varying(f0, amplitudes, harmonic)
+            options = self.samples, self.sample_rate, self.first_phase
+            sound = varying_harmonics(f0, amplitudes, options)
         return self._filter(sound) if self.roll_off else sound
 
-    def _constant(self, f0, amplitudes, harmonic):
+    def _constant(self, f0, amplitudes):
         """sin(a + b) = sin a cos b + cos a sin b, where a jumps by a block and b walks inside."""
+        harmonic = torch.arange(1, amplitudes.shape[-1] + 1, device=f0.device)
         frequency = f0[:, None] * harmonic
         amplitudes = amplitudes * (frequency < self.sample_rate / 2)
         block = math.ceil(math.sqrt(self.samples))
@@ -119,19 +121,6 @@ class HarmonicSynth(TableModule):
         b = torch.cat([cos_b, sin_b], dim=1)
         sound = a.transpose(1, 2) @ b
         return sound.flatten(1)[:, : self.samples]
-
-    def _varying(self, f0, amplitudes, harmonic):
-        frames = f0.shape[1]
-        windows = _overlapping_windows(frames, self.samples, amplitudes.device)
-        windows = windows.to(amplitudes.dtype)
-        f0 = torch.nn.functional.interpolate(f0[:, None], size=self.samples, mode="linear")[:, 0]
-        cycles = (f0.cumsum(-1) - f0 * (1 - self.first_phase)) / self.sample_rate
-        envelopes = amplitudes.transpose(1, 2) @ windows
-        sound = 0.0
-        for k, envelope in zip(harmonic, envelopes.unbind(1), strict=True):
-            angle = ((k * cycles).frac() * (2 * math.pi)).to(amplitudes.dtype)
-            sound = sound + torch.sin(angle) * envelope * (k * f0 < self.sample_rate / 2)
-        return sound
 
     def _filter(self, sound):
         response = self._table(sound.dtype)("response")
@@ -171,17 +160,6 @@ class HarmonicSynth(TableModule):
 def _sine_and_cosine(cycles, dtype):
     angle = (cycles.frac() * (2 * math.pi)).to(dtype)
     return torch.sin(angle), torch.cos(angle)
-
-
-def _overlapping_windows(frames, samples, device):
-    """Weight of each frame at each sample, (frames, samples); the columns sum to 1."""
-    hop = samples // frames
-    options = {"dtype": torch.float64, "device": device}
-    position = torch.arange(samples, **options) / hop
-    distance = (position - torch.arange(frames, **options)[:, None]).abs()
-    windows = torch.where(distance < 1, 0.5 + 0.5 * torch.cos(math.pi * distance), 0.0)
-    windows[-1, (frames - 1) * hop :] = 1.0  # nothing follows the last frame: it is held
-    return windows
 
 
 def _roll_off_filter(sample_rate):

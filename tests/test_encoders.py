@@ -9,7 +9,7 @@ import scipy.special
 import torch
 from torch import nn
 
-from sotlib import CQT, PitchEncoder, hz_to_unit, soft_argmax, unit_to_hz
+from sotlib import CQT, PitchEncoder, encoders, hz_to_unit, soft_argmax, unit_to_hz
 
 BOUND = 1 / math.sqrt(1139)
 
@@ -198,6 +198,17 @@ class TestDropout:
         # Half of 8550 independent values: four standard deviations are 2.2 %.
         assert kept.float().mean().item() == pytest.approx(0.5, abs=0.022)
         assert (kept.float().std(-1) > 0.4).all()  # values, not whole channels
+
+    @pytest.mark.parametrize(
+        ("keep", "expected"), [(0.5, "1101001110101101"), (0.9, "1111111111111101")]
+    )
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_draws_what_checkpoints_rely_on(self, keep, expected, dtype):
+        """Whatever draws the numbers, a training that is resumed must go on as it began."""
+        generator = torch.Generator().manual_seed(3)
+        mask = encoders._mask(torch.zeros(2, 8, dtype=dtype), keep, generator)
+        assert mask.dtype == dtype
+        assert "".join(str(int(v)) for v in mask.flatten()) == expected
 
     def test_is_off_when_evaluating_and_at_zero(self, spectra):
         torch.manual_seed(0)
