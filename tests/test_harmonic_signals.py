@@ -77,13 +77,19 @@ class TestDraws:
         assert on.max() <= 1
         assert scipy.stats.kstest((on - 0.4) / 0.6, "uniform").pvalue > 0.01
 
-    def test_the_first_n_harmonics_are_on(self, everything):
-        on = everything.amplitudes > 0
+    @pytest.mark.parametrize(
+        ("counts", "eighths"), [("published", [2, 1, 1, 1, 1, 1, 1, 0]), ("uniform", [1] * 8)]
+    )
+    def test_the_first_n_harmonics_are_on(self, counts, eighths):
+        """'published' is what max(1, m) makes of m from 0 to 7."""
+        on = HarmonicSignals("all", seed=3, samples=64, counts=counts).amplitudes > 0
         count = on.sum(1)
         assert torch.equal(on, torch.arange(8) < count[:, None])
-        numbers = torch.bincount(count, minlength=9)
-        assert numbers[0] == 0
-        assert scipy.stats.chisquare(numbers[1:]).pvalue > 0.01
+        numbers = torch.bincount(count, minlength=9)[1:].numpy()
+        expected = np.array(eighths) * 500
+        assert (numbers[expected == 0] == 0).all()
+        drawn = expected > 0
+        assert scipy.stats.chisquare(numbers[drawn], expected[drawn]).pvalue > 0.01
 
     def test_pitch_and_number_of_harmonics_are_independent(self, everything):
         count = (everything.amplitudes > 0).sum(1)
@@ -96,10 +102,10 @@ class TestSounds:
         expected = harmonic_signal(
             data.f0.double(),
             data.amplitudes.double(),
-            samples=4096,
+            samples=4097,
             sample_rate=16000,
             dtype=torch.float64,
-        )
+        )[:, 1:]
         expected *= 0.9 / expected.abs().amax(-1, keepdim=True)
         assert data.signals.dtype == torch.float32
         assert data.signals.shape == (20, 4096)
@@ -134,6 +140,8 @@ class TestBadInput:
             ({"seed": -1}, "seed must be an integer of at least 0; got -1"),
             ({"seed": 1.5}, "seed must be an integer"),
             ({"size": 9}, "size must be an integer of at least 10; got 9"),
+            ({"counts": "1-8"}, "counts must be one of 'published', 'uniform'; got '1-8'"),
+            ({"first_phase": -1}, "first_phase must be one of 1, 0; got -1"),
             ({"samples": 1}, "samples must be an integer of at least 2; got 1"),
             ({"sample_rate": 3900}, "sample_rate must exceed 3900 Hz, twice the highest pitch"),
             ({"sample_rate": math.inf}, "sample_rate must be a finite number above 0"),

@@ -35,16 +35,28 @@ def gain_in_db(f):
 
 class TestClosedForms:
     @pytest.mark.parametrize("samples", [1, 2, 63, 64, 65, 1000, 4096])
-    def test_constant_controls_are_the_sum_of_sines(self, samples):
-        ours = HarmonicSynth(samples=samples, sample_rate=RATE)(F0, AMPLITUDES)
+    @pytest.mark.parametrize("first_phase", [0, 1])
+    def test_constant_controls_are_the_sum_of_sines(self, samples, first_phase):
+        synth = HarmonicSynth(samples=samples, sample_rate=RATE, first_phase=first_phase)
         expected = harmonic_signal(
             F0[:, 0],
             AMPLITUDES[:, 0],
-            samples=samples,
+            samples=samples + 1,
             sample_rate=RATE,
             dtype=torch.float64,
+        )[:, first_phase : samples + first_phase]
+        torch.testing.assert_close(synth(F0, AMPLITUDES), expected, rtol=0, atol=1e-11)
+
+    @frames_of_both_paths
+    def test_the_frequency_is_summed_up_to_the_current_sample(self, frames):
+        """As in the public code of the SOT paper: the first sample has moved on already."""
+        f0, amplitudes = held(frames)
+        later, earlier = (
+            HarmonicSynth(samples=240, sample_rate=8000, first_phase=n)(f0, amplitudes)
+            for n in (1, 0)
         )
-        torch.testing.assert_close(ours, expected, rtol=0, atol=1e-11)
+        torch.testing.assert_close(later[:, :-1], earlier[:, 1:], rtol=0, atol=1e-10)
+        assert earlier[:, 0].abs().max() == 0
 
     @pytest.mark.parametrize(("dtype", "error"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
     @pytest.mark.parametrize("frames", [2, 3, 16, 240])
@@ -60,7 +72,7 @@ class TestClosedForms:
             torch.tensor([[low, high]], dtype=torch.float64),
             torch.ones(1, 2, 2, dtype=torch.float64),
         )
-        t = np.arange(2 * hop)
+        t = np.arange(1, 2 * hop + 1)
         ramp = np.clip(t - hop / 2, 0, hop)
         after = np.clip(t - 3 * hop / 2, 0, None)
         phase = low * t + (high - low) * (ramp**2 / (2 * hop) + after)
@@ -74,7 +86,7 @@ class TestClosedForms:
         amplitudes = torch.rand(1, frames, 5, dtype=torch.float64, generator=generator)
         hop, t = samples // frames, np.arange(samples)
         pitch = np.interp((t + 0.5) / hop - 0.5, np.arange(frames), f0[0])
-        phase = np.concatenate([[0], np.cumsum(pitch)[:-1]]) / rate
+        phase = np.cumsum(pitch) / rate
         before = t // hop
         fade = 0.5 - 0.5 * np.cos(np.pi * (t % hop) / hop)
         expected = np.zeros(samples)
@@ -86,8 +98,8 @@ class TestClosedForms:
         np.testing.assert_allclose(ours[0], expected, atol=1e-10)
 
     def test_amplitudes_cross_over_in_hann_windows_and_the_last_is_held(self):
-        # At a quarter of the sample rate every odd sample of the sine is 1 or -1.
-        synth, odd = HarmonicSynth(samples=80, sample_rate=8000), np.arange(1, 80, 2)
+        # At a quarter of the sample rate every other sample of the sine is 1 or -1.
+        synth, odd = HarmonicSynth(samples=80, sample_rate=8000), np.arange(0, 80, 2)
         f0 = torch.full((1, 2), 2000.0, dtype=torch.float64)
         amplitudes = torch.eye(2, dtype=torch.float64)[:, :, None]
         first, second = synth(f0.expand(2, 2), amplitudes).abs()[:, odd]
@@ -103,7 +115,7 @@ class TestClosedForms:
         f0 = torch.full((1, frames), f, dtype=torch.float64)
         sound = synth(f0, torch.ones(1, frames, 1))
         assert sound.dtype == torch.float32
-        last = np.arange(samples - 100, samples)
+        last = np.arange(samples - 100, samples) + 1
         np.testing.assert_allclose(sound[0, -100:], np.sin(2 * np.pi * f * last / RATE), atol=2e-6)
 
 
@@ -190,7 +202,7 @@ class TestGradients:
 
     def test_slope_of_a_sine_in_its_frequency(self):
         f0 = torch.tensor([[440.0]], dtype=torch.float64, requires_grad=True)
-        SHORT(f0, torch.ones(1, 1, 1, dtype=torch.float64))[0, 200].backward()
+        SHORT(f0, torch.ones(1, 1, 1, dtype=torch.float64))[0, 199].backward()
         t = 200 / 8000
         expected = 2 * math.pi * t * math.cos(2 * math.pi * 440 * t)
         assert f0.grad.item() == pytest.approx(expected, rel=1e-9)
@@ -270,6 +282,7 @@ class TestBadInput:
             ({"samples": 10.0}, "samples must be an integer"),
             ({"sample_rate": 0}, "sample_rate must be a finite number above 0; got 0"),
             ({"sample_rate": math.nan}, "sample_rate must be a finite number above 0"),
+            ({"first_phase": 2}, "first_phase must be one of 1, 0; got 2"),
         ],
     )
     def test_options(self, options, message):
