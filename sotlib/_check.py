@@ -95,7 +95,7 @@ def non_negative(name, tensor):
     # In the order of memory: torch would copy a transposed tensor first.
     order = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
     low, high = torch.aminmax(tensor.detach().permute(order))
-    if not (low >= 0 and high < float("inf")):  # NaN fails both
+    if not ((low >= 0) & (high < float("inf"))):  # NaN fails both; one wait for a GPU, not two
         finite(name, tensor)
         raise ValueError(
             f"{name} must not be negative (its minimum is {low.item():.3g}): a transport moves "

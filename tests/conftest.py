@@ -12,6 +12,16 @@ import torch
 from sotlib.runner import executors
 
 
+def pytest_addoption(parser) -> None:
+    parser.addoption("--cuda-device", default="cuda", help="of the tests marked cuda")
+
+
+def pytest_runtest_setup(item) -> None:
+    on_gpu = item.config.getoption("--cuda-device").startswith("cuda")
+    if item.get_closest_marker("cuda") and on_gpu and not torch.cuda.is_available():
+        pytest.skip("needs a GPU that torch can use")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     return Path(__file__).parents[1]
