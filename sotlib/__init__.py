@@ -30,6 +30,7 @@ from sotlib.metrics import (
 )
 from sotlib.ot1d import quantile_functions, wasserstein_1d
 from sotlib.pitch import hz_to_unit, soft_argmax, unit_to_hz
+from sotlib.pitch_training import calibrate_pitch, equivariance_loss, pretrain_pitch
 from sotlib.pnp import PNPLoss, jacobian, pnp_loss, riemannian_metric
 from sotlib.scaler import ParameterScaler
 from sotlib.scattering import JTFSLoss, TimeFrequencyScattering, jtfs_distance, jtfs_features
@@ -69,6 +70,8 @@ __all__ = [
     "SpectralLoss",
     "TimeFrequencyScattering",
     "Wasserstein1DLoss",
+    "calibrate_pitch",
+    "equivariance_loss",
     "exact_grid_transport",
     "harmonic_signal",
     "hz_to_unit",
@@ -80,6 +83,7 @@ __all__ = [
     "modal_frequencies",
     "multi_scale_spectral_distance",
     "pnp_loss",
+    "pretrain_pitch",
     "quantile_functions",
     "raw_chroma_accuracy",
     "raw_pitch_accuracy",

@@ -48,7 +48,7 @@ class HarmonicAutoencoder(nn.Module):
         Of the soft-argmax.
     roll_off, first_phase
         As for `HarmonicSynth`.
-    dropout, pitch_bias : float
+    dropout
         As for `PitchEncoder`.
 
     Raises
@@ -87,7 +87,6 @@ class HarmonicAutoencoder(nn.Module):
         roll_off: bool = False,
         first_phase: int = 1,
         dropout: float = 0.5,
-        pitch_bias: float = 0.0,
     ):
         super().__init__()
         self.temperature = _check.positive("temperature", temperature)
@@ -108,9 +107,7 @@ class HarmonicAutoencoder(nn.Module):
         )
         # As numbers, once: read from a GPU, they would be waited for in each forward pass.
         self._pitch_range = tuple(self.cqt.frequencies[[0, -1]].tolist())
-        self.encoder = PitchEncoder(
-            bins=bins, harmonics=harmonics, dropout=dropout, pitch_bias=pitch_bias
-        )
+        self.encoder = PitchEncoder(bins=bins, harmonics=harmonics, dropout=dropout)
         self.synth = HarmonicSynth(
             samples=samples, sample_rate=sample_rate, roll_off=roll_off, first_phase=first_phase
         )

@@ -38,16 +38,11 @@ class PitchEncoder(nn.Module):
         Number of amplitudes.
     dropout : float, default 0.5
         Probability of a channel's value being dropped before the last pointwise convolution.
-    pitch_bias : float, default 0
-        Not in the paper: where above 0, a trainable bias on the logits which starts by rising from
-        0 to this value over the bins, so that the untrained estimate is high (chapter
-        ``sot/table``).
 
     Raises
     ------
     TypeError, ValueError
-        On sizes that are not positive, a dropout or a bias out of range, or input of another size
-        or dtype.
+        On sizes that are not positive, a dropout out of range, or input of another size or dtype.
 
     Notes
     -----
@@ -66,18 +61,12 @@ class PitchEncoder(nn.Module):
     (torch.Size([2, 285]), torch.Size([2, 20]))
     """
 
-    def __init__(
-        self, *, bins: int = 285, harmonics: int = 20, dropout: float = 0.5, pitch_bias: float = 0.0
-    ):
+    def __init__(self, *, bins: int = 285, harmonics: int = 20, dropout: float = 0.5):
         super().__init__()
         self.bins = _check.count("bins", bins)
         _check.count("harmonics", harmonics)
         if not _check.is_number(dropout) or not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1; got {dropout!r}.")
-        if not _check.is_number(pitch_bias) or not 0 <= pitch_bias < math.inf:
-            raise ValueError(
-                f"pitch_bias must be a finite number of at least 0; got {pitch_bias!r}."
-            )
         first, second, third, fourth, last = CHANNELS
         self.norm = nn.LayerNorm(bins)
         self.spread = nn.Conv1d(1, first, KERNEL, padding="same")
@@ -91,7 +80,6 @@ class PitchEncoder(nn.Module):
         self.toeplitz = nn.Parameter(torch.empty(features + bins - 1))
         nn.init.uniform_(self.toeplitz, -1, 1)
         self.toeplitz.data /= math.sqrt(self.toeplitz.numel())
-        self.pitch_bias = nn.Parameter(torch.linspace(0, pitch_bias, bins)) if pitch_bias else None
         self.to_amplitudes = nn.Linear(features, harmonics)
 
     def forward(
@@ -131,8 +119,6 @@ class PitchEncoder(nn.Module):
         x = self.to_features(self._drop(x, generator)).flatten(1)
         # Row i of the Toeplitz matrix holds the parameters from bins - 1 - i on.
         logits = (x @ self.toeplitz.unfold(0, x.shape[1], 1).T).flip(-1)
-        if self.pitch_bias is not None:
-            logits = logits + self.pitch_bias
         amplitudes = 2 * torch.sigmoid(self.to_amplitudes(x)) ** math.log(10) + 1e-7
         return EncoderOutput(logits.to(spectra.dtype), amplitudes.to(spectra.dtype))
 

@@ -1,4 +1,4 @@
-"""Pitch without labels: a transposed sound has a transposed pitch, and the decoder's notes say which.
+"""Pitch without labels: what is transposed has a transposed pitch; the decoder's notes say which.
 
 The landscape of a loss between sounds has wrong valleys at octaves and fractions of the pitch.
 Whether a training falls into one is decided in its first steps, by the untrained estimate. So the
@@ -193,12 +193,13 @@ def pretrain_pitch(
     batch: int = 64,
     learning_rate: float = 1e-3,
     tilt: float = 6.0,
+    calibrated: bool = True,
     seed: int = 0,
     progress: Callable[[int], object] | None = None,
-) -> float:
+) -> None:
     """Make a model's pitch estimates right, before it is trained to reconstruct; needs no labels.
 
-    `steps` steps of Adam on `equivariance_loss`, then `calibrate_pitch`.
+    Steps of Adam on `equivariance_loss`, then `calibrate_pitch`.
 
     Parameters
     ----------
@@ -214,15 +215,12 @@ def pretrain_pitch(
         Of Adam.
     tilt : float, default 6
         As for `equivariance_loss`.
+    calibrated : bool, default True
+        False: leave out `calibrate_pitch`.
     seed : int, default 0
         Of batches, shifts, slopes, dropout and notes.
     progress : callable, optional
         Called with the number of steps done.
-
-    Returns
-    -------
-    float
-        What `calibrate_pitch` returns.
 
     Raises
     ------
@@ -238,7 +236,7 @@ def pretrain_pitch(
     --------
     >>> from sotlib import HarmonicAutoencoder, HarmonicSignals, pretrain_pitch
     >>> model, sounds = HarmonicAutoencoder(), HarmonicSignals("train", size=100).signals
-    >>> _ = pretrain_pitch(model, model.features(sounds), steps=2)
+    >>> pretrain_pitch(model, model.features(sounds), steps=2)
     """
     _check.count("steps", steps, least=0)
     _check.count("batch", batch)
@@ -261,7 +259,8 @@ def pretrain_pitch(
         optimizer.step()
         if progress is not None:
             progress(step + 1)
-    return calibrate_pitch(model, seed=seed)
+    if calibrated:
+        calibrate_pitch(model, seed=seed)
 
 
 def _frames(features, bins):

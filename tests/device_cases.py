@@ -189,7 +189,7 @@ CASES = {
     "PitchEncoder": Case(made(sotlib.PitchEncoder), lambda: (uniform(9, 285),)),
     "HarmonicAutoencoder": Case(made(sotlib.HarmonicAutoencoder), lambda: (uniform(9, 1, 285),)),
     "HarmonicAutoencoder frames": Case(
-        made(sotlib.HarmonicAutoencoder, pitch_bias=0.5, roll_off=True),
+        made(sotlib.HarmonicAutoencoder, roll_off=True),
         lambda: (uniform(2, 4, 285),),
     ),
     "HarmonicAutoencoder features": Case(

@@ -118,11 +118,11 @@ class TestEncoder:
         assert output.amplitudes.shape == (2, 3)
 
     def test_gradcheck(self, generator):
-        encoder = PitchEncoder(bins=20, harmonics=3, pitch_bias=0.5).double().eval()
+        encoder = PitchEncoder(bins=20, harmonics=3).double().eval()
         x = torch.rand(2, 20, dtype=torch.float64, generator=generator).requires_grad_()
         assert torch.autograd.gradcheck(lambda x: tuple(encoder(x)), x)
-        weights = tuple(p.requires_grad_() for p in (encoder.toeplitz, encoder.pitch_bias))
-        assert torch.autograd.gradcheck(lambda *_: encoder(x.detach()).logits, weights)
+        weights = encoder.toeplitz.requires_grad_()
+        assert torch.autograd.gradcheck(lambda _: encoder(x.detach()).logits, weights)
 
     @pytest.mark.parametrize("level", [0.0, 1.0, 1e-30, 1e10])
     def test_flat_spectra_have_finite_gradients(self, encoder, level):
@@ -217,33 +217,6 @@ class TestDropout:
         never.load_state_dict(dropping.state_dict())
         assert torch.equal(dropping(spectra).logits, dropping(spectra).logits)
         assert torch.equal(dropping(spectra).logits, never(spectra).logits)
-
-
-class TestPitchBias:
-    def test_adds_a_rising_line_to_the_logits(self, encoder, spectra):
-        biased = PitchEncoder(pitch_bias=0.5).eval()
-        missing = biased.load_state_dict(encoder.state_dict(), strict=False)
-        assert missing.missing_keys == ["pitch_bias"]
-        difference = biased(spectra).logits - encoder(spectra).logits
-        line = torch.linspace(0, 0.5, 285).expand(3, -1)
-        torch.testing.assert_close(difference, line, rtol=0, atol=1e-6)
-
-    def test_raises_the_untrained_estimate(self, encoder, spectra):
-        biased = PitchEncoder(pitch_bias=0.5).eval()
-        biased.load_state_dict(encoder.state_dict(), strict=False)
-        low, high = (soft_argmax(e(spectra).logits) for e in (encoder, biased))
-        assert (high > low + 0.1).all()
-
-    def test_is_trained_and_leaves_the_other_weights_as_they_were(self, spectra):
-        torch.manual_seed(7)
-        without = PitchEncoder()
-        torch.manual_seed(7)
-        biased = PitchEncoder(pitch_bias=0.5)
-        for name, parameter in without.named_parameters():
-            assert torch.equal(parameter, biased.get_parameter(name))
-        assert sum(p.numel() for p in biased.parameters()) == 46_012 + 285
-        biased(spectra).logits.sum().backward()
-        torch.testing.assert_close(biased.pitch_bias.grad, torch.full((285,), 3.0))
 
 
 class TestSoftArgmax:
@@ -346,9 +319,6 @@ class TestBadInput:
             ({"dropout": -0.1}, "dropout must be at least 0 and below 1"),
             ({"dropout": "x"}, "dropout must be at least 0 and below 1; got 'x'"),
             ({"dropout": math.nan}, "dropout must be at least 0 and below 1"),
-            ({"pitch_bias": -0.5}, "pitch_bias must be a finite number of at least 0; got -0.5"),
-            ({"pitch_bias": math.nan}, "pitch_bias must be a finite number"),
-            ({"pitch_bias": "x"}, "pitch_bias must be a finite number"),
         ],
     )
     def test_options(self, options, message):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sotlib.checkpoints import load_checkpoint, save_checkpoint
-from sotlib.experiments import sot_start, sot_table
+from sotlib.experiments import sot_recipe, sot_table
 from sotlib.experiments.training import Stopped
 from sotlib.records import read_record
 from sotlib.runner import carry_out, executors, plan, queue, sweep, tasks
@@ -44,7 +44,7 @@ def small_queues(monkeypatch):
     """Queues of two experiments in two folders, with smoke runs."""
     wanted = (("smoke", (ROW,), (1,)), ("smoke", ("MSS-Lin", ROW), (1, 2)))
     monkeypatch.setattr(sot_table, "QUEUE", wanted)
-    monkeypatch.setattr(sot_start, "QUEUE", (("smoke", ("bias-0",), (1,)),), raising=False)
+    monkeypatch.setattr(sot_recipe, "QUEUE", (("smoke", ("no-transport",), (1,)),))
 
 
 def numbers(path):
@@ -84,12 +84,14 @@ def test_the_table_is_filled_in_the_order_that_it_declares():
     assert budgets == ["reduced"] * 40 + ["paper"] * 15 + ["reduced"] * 40
     assert first[40:43] == [("paper", "SOT-2048", seed) for seed in (42, 123, 456)]
     assert len(set(wanted)) == len(wanted) == 95
-    assert queue() == wanted  # no other experiment has a queue
+    recipes = queue("sot_recipe")
+    assert [t.row for t in recipes[:11]] == ["recipe"] * 10 + ["no-tilt"]
+    assert queue() == recipes + wanted
 
 
 def test_an_experiment_without_a_queue_is_named(capsys):
-    with pytest.raises(ValueError, match="sot_start declares no QUEUE"):
-        queue("sot_start")
+    with pytest.raises(ValueError, match="drum_matching declares no QUEUE"):
+        queue("drum_matching")
     with pytest.raises(SystemExit):
         main(["drum_matching", "--missing"])
     assert "drum_matching declares no QUEUE" in capsys.readouterr().err
@@ -131,7 +133,7 @@ def test_a_folder_in_which_a_sweep_works_is_left_to_it(
         fcntl.flock(file, fcntl.LOCK_EX)
         assert main(command) == 0
         assert "Its runs are left to it" in capsys.readouterr().err
-        assert [path.name for path in tmp_path.rglob("*.json")] == ["bias-0-1.json"]
+        assert [path.name for path in tmp_path.rglob("*.json")] == ["no-transport-1.json"]
         assert main(["sot_table", *command]) == 1
         assert "another sweep is running in" in capsys.readouterr().err
 

@@ -56,7 +56,7 @@ def test_plan_goes_through_all_rows_seed_by_seed():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"name": "nothing"}, "experiment must be one of .*'sot_start', 'sot_table'"),
+        ({"name": "nothing"}, "experiment must be one of .*'sot_recipe', 'sot_table'"),
         ({"budget": "big"}, "budget must be one of 'paper', 'reduced', "),
         ({"rows": ["SOT-4096"]}, "rows must be one of 'MSS-Lin'"),
         ({"seeds": []}, "seeds must be different numbers"),
@@ -77,10 +77,10 @@ def test_seeds_are_the_papers_or_the_experiments_own():
         default_seeds("sot_table", "huge")
 
 
-def test_every_experiment_has_seeds_and_the_candidates_have_others_than_the_table():
-    table, start = (default_seeds(name, "reduced") for name in ("sot_table", "sot_start"))
+def test_every_experiment_has_seeds_and_the_recipe_has_others_than_the_table():
+    table, recipe = (default_seeds(name, "reduced") for name in ("sot_table", "sot_recipe"))
     assert tuple(table) == sot_table.PAPER_SEEDS
-    assert not set(table) & set(start)
+    assert not set(table) & set(recipe)
 
 
 def test_what_a_run_prepares_leaves_the_random_state_alone():

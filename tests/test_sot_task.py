@@ -27,9 +27,7 @@ def transport(target, other):
     cumulative = [(s / mass).cumsum(-1) for s in (target, other)]
     levels = torch.cat(cumulative, -1).sort(-1).values
     bins = target.shape[-1]
-    quantiles = [
-        torch.searchsorted(c, levels).clamp(max=bins - 1) / (bins - 1) for c in cumulative
-    ]
+    quantiles = [torch.searchsorted(c, levels).clamp(max=bins - 1) / (bins - 1) for c in cumulative]
     steps = torch.diff(levels.clamp(max=1), prepend=torch.zeros(len(levels), 1))
     return (steps * (quantiles[0] - quantiles[1]).square()).sum(-1).mean()
 

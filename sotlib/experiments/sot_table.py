@@ -15,7 +15,15 @@ import torch
 from sotlib import _check
 from sotlib.autoencoder import HarmonicAutoencoder
 from sotlib.checkpoints import load_checkpoint
-from sotlib.experiments.sot_task import FOLDS, Comparison, Row, evaluate, make_model, prepare
+from sotlib.experiments.sot_task import (
+    FOLDS,
+    Comparison,
+    Row,
+    evaluate,
+    make_model,
+    prepare,
+    pretrain,
+)
 from sotlib.experiments.training import Training
 from sotlib.records import read_record, write_record
 
@@ -41,6 +49,8 @@ class Budget:
 
     steps: int
     learning_rate: float = 1e-4
+    decay: bool = False
+    """Let the learning rate fall to 0 along half a cosine."""
     frames: int = 16
     """Frames of each signal that are encoded: 16, or fewer from its middle."""
     signals: int = 4000
@@ -176,10 +186,13 @@ def train(
         "first_phase": setting.first_phase,
         "device": device,
     }
+    data = {fold: prepare(fold, limits.signals, limits.frames, **options) for fold in FOLDS}
+    model = make_model(setting, seed=seed).to(device)
+    seconds = pretrain(model, setting.pretraining, data["train"].features, seed=seed)
     training = Training(
-        model=make_model(setting, seed=seed).to(device),
+        model=model,
         compare=Comparison(setting).to(device),
-        data={fold: prepare(fold, limits.signals, limits.frames, **options) for fold in FOLDS},
+        data=data,
         evaluate=evaluate,
         limits=limits,
         seed=seed,
@@ -196,7 +209,7 @@ def train(
         seeds=[seed],
         budget="paper" if budget == "paper" else "reduced",
         reduced=limits.reduced,
-        seconds=training.seconds,
+        seconds=seconds + training.seconds,
     )
     training.forget()
     return record

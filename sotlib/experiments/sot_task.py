@@ -1,6 +1,7 @@
 """What a row of the SOT paper's table trains: the signals, the model, and the loss."""
 
 import functools
+import time
 from dataclasses import dataclass
 
 import torch
@@ -17,12 +18,22 @@ from sotlib.metrics import (
     raw_pitch_accuracy,
 )
 from sotlib.pitch import hz_to_unit
+from sotlib.pitch_training import pretrain_pitch
 from sotlib.transforms import STFT
 
 SCALES = (2048, 1024, 512, 256, 128, 64)
 SAMPLE_RATE = 16000
 FOLDS = ("train", "validation", "test")
 DATA_SEED = 0  # the paper's runs share one file of signals too
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """What is done before a loss is minimised, see `sotlib.pretrain_pitch`."""
+
+    steps: int = 200
+    tilt: float = 6.0
+    calibrated: bool = True
 
 
 @dataclass(frozen=True)
@@ -42,8 +53,7 @@ class Row:
     """MSS with its logarithmic term."""
     roll_off: bool = False
     """A low-pass in the decoder, see `sotlib.HarmonicSynth`."""
-    pitch_bias: float = 0.0
-    """Where the untrained estimate starts, see `sotlib.PitchEncoder`."""
+    pretraining: Pretraining | None = None
     counts: str = "published"
     """Rule for the number of harmonics of the signals, see `sotlib.HarmonicSignals`."""
     first_phase: int = 1
@@ -58,10 +68,18 @@ def make_model(setting, *, seed=0):
         return HarmonicAutoencoder(
             sample_rate=SAMPLE_RATE,
             roll_off=setting.roll_off,
-            pitch_bias=setting.pitch_bias,
             first_phase=setting.first_phase,
             dropout=setting.dropout,
         )
+
+
+def pretrain(model, setting, features, *, seed):
+    """Do what a `Pretraining` says to a model; returns the seconds that it took."""
+    started = time.monotonic()
+    if setting is not None:
+        options = {"steps": setting.steps, "tilt": setting.tilt, "calibrated": setting.calibrated}
+        pretrain_pitch(model, features, seed=seed, **options)
+    return time.monotonic() - started
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,9 @@ class Training:
         loss = self.compare(self.model(features, generator=self.generator).sound, targets)
         loss.backward()
         self.unread.append(loss.detach())
+        if self.limits.decay:
+            fall = 0.5 + 0.5 * math.cos(math.pi * self.step / self.limits.steps)
+            self.optimizer.param_groups[0]["lr"] = self.limits.learning_rate * fall
         self.optimizer.step()
         self.step += 1
 
