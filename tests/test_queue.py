@@ -110,6 +110,7 @@ def test_queues_stop_in_time_and_are_completed(
     (checkpoint,) = tmp_path.rglob("*.safetensors")
     assert checkpoint == tmp_path / "sot_table" / "smoke" / CHECKPOINT
     assert load_checkpoint(checkpoint)[1]["step"] == 3
+    assert checkpoint.with_name(f"{ROW}-1.progress").read_text() == "3"
 
     assert main(command) == 0
     shown = capsys.readouterr()
@@ -119,6 +120,7 @@ def test_queues_stop_in_time_and_are_completed(
     assert numbers(tmp_path / "sot_table" / "smoke" / f"{ROW}-1.json") == uninterrupted
     records = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
     assert len(records) == 5
+    assert not list(tmp_path.rglob("*.progress"))
     assert main(command) == 0
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == records
 

@@ -234,14 +234,6 @@ def test_works_after_inference_mode_and_inside_vmap():
     torch.testing.assert_close(torch.func.vmap(scattering)(x.detach()), scattering(x.detach()))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_agrees_on_the_gpu():
-    scattering = TimeFrequencyScattering(512, **SMALL, F=4)
-    x = noise(2, 512)
-    S = scattering(x)
-    torch.testing.assert_close(scattering.cuda()(x.cuda()).cpu(), S, rtol=1e-9, atol=1e-12)
-
-
 # Derivatives ---------------------------------------------------------------------------------
 
 

@@ -127,10 +127,11 @@ def carry_out(
         nonlocal written
         if _parent is not None and os.getppid() != _parent:
             os._exit(1)  # the pool would catch an exception and wait for work for ever
-        if time.monotonic() - written > 1:
+        stop = late()
+        if stop or time.monotonic() - written > 1:
             progress.write_text(str(step), encoding="utf-8")
             written = time.monotonic()
-        if late():
+        if stop:
             raise Stopped
 
     if late():
@@ -140,9 +141,11 @@ def carry_out(
             task.row, task.seed, budget=task.budget, folder=folder, device=device, progress=report
         )
     except Stopped:
-        return False
-    finally:
+        return False  # how far it has come stays written, as its state does
+    except BaseException:
         progress.unlink(missing_ok=True)
+        raise
+    progress.unlink(missing_ok=True)
     return True
 
 
