@@ -128,6 +128,29 @@ class HarmonicAutoencoder(nn.Module):
             )
         return self.cqt(sound[..., :-1]).transpose(-1, -2).contiguous()
 
+    @torch.no_grad()
+    def estimate_pitch(self, sound: Tensor) -> Tensor:
+        """Fundamental frequencies in Hz, `(batch, frames)`, of sounds of any length.
+
+        Parameters
+        ----------
+        sound : Tensor, shape (batch, samples)
+            One estimate every 256 samples, the first at the first sample; dropout is off.
+
+        Returns
+        -------
+        Tensor, shape (batch, frames)
+        """
+        features = self.features(sound)
+        was_training = self.training
+        logits = self.eval().encoder(features.flatten(0, 1)).logits
+        self.train(was_training)
+        return self._hertz(logits).unflatten(0, features.shape[:2])
+
+    def _hertz(self, logits):
+        low, high = self.pitch_range
+        return unit_to_hz(soft_argmax(logits, temperature=self.temperature), low=low, high=high)
+
     def forward(
         self, features: Tensor, *, generator: torch.Generator | None = None
     ) -> Reconstruction:
@@ -151,9 +174,7 @@ class HarmonicAutoencoder(nn.Module):
                 f"gives them; got {tuple(features.shape)}."
             )
         logits, amplitudes = self.encoder(features.flatten(0, 1), generator=generator)
-        low, high = self.pitch_range
-        f0 = unit_to_hz(soft_argmax(logits, temperature=self.temperature), low=low, high=high)
         f0, amplitudes, logits = (
-            t.unflatten(0, features.shape[:2]) for t in (f0, amplitudes, logits)
+            t.unflatten(0, features.shape[:2]) for t in (self._hertz(logits), amplitudes, logits)
         )
         return Reconstruction(self.synth(f0, amplitudes), f0, amplitudes, logits)

@@ -116,6 +116,17 @@ class TestForward:
                 f0 = model(features[:, :2]).f0
             torch.testing.assert_close(f0, torch.full((2, 2), 32.7 * 2 ** (k / 36)))
 
+    def test_estimates_the_pitch_of_sounds_of_any_length_without_dropout(self, small):
+        model = copy.deepcopy(small[0]).train()
+        sound = torch.rand(2, 2000, generator=torch.Generator().manual_seed(1))
+        estimate = model.estimate_pitch(sound)
+        assert model.training
+        assert model.encoder.training
+        frames = model.features(sound)
+        assert estimate.shape == frames.shape[:2]
+        one = model.eval()(frames[:, 3:4])
+        torch.testing.assert_close(estimate[:, 3:4], one.f0)
+
     @torch.no_grad()
     def test_a_frame_alone_is_a_constant_sound(self, model, features):
         output, whole = model(features[:, 8:9]), model(features)
