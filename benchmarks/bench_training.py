@@ -9,7 +9,7 @@ from unittest import mock
 import scipy.signal
 import torch
 
-from sotlib import _fft_convolution
+from sotlib import _pitch_layers
 from sotlib.benchmarks import compare, show
 from sotlib.experiments import sot_table
 from sotlib.runner.executors import SETTINGS
@@ -75,7 +75,7 @@ class StraightforwardStep(Step):
         return ROW.mss_weight * mss + sorted_transport(target / mass, other / mass, positions)
 
     def __call__(self):
-        with mock.patch.object(_fft_convolution, "FEWEST", math.inf):  # nn.Conv1d's convolution
+        with mock.patch.object(_pitch_layers, "FEWEST", math.inf):  # torch's own layers
             super().__call__()
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sotlib import _check
-from sotlib._fft_convolution import convolve_same
+from sotlib._pitch_layers import pitch_layers
 
 CHANNELS = (40, 30, 30, 10, 3)
 KERNEL = 15
@@ -111,11 +111,7 @@ class PitchEncoder(nn.Module):
                 f"spectra must have the encoder's dtype, {self.toeplitz.dtype}; got "
                 f"{spectra.dtype}. Convert one of them with .float() or .double()."
             )
-        x = _leaky(self.spread(self.norm(spectra)[:, None]))
-        mixed = convolve_same(x, self.residual.weight) + self.residual.bias[:, None]
-        x = x + _leaky(mixed)
-        for layer in self.pointwise:
-            x = _leaky(layer(x))
+        x = pitch_layers(self.norm(spectra), (self.spread, self.residual, *self.pointwise))
         x = self.to_features(self._drop(x, generator)).flatten(1)
         # Row i of the Toeplitz matrix holds the parameters from bins - 1 - i on.
         logits = (x @ self.toeplitz.unfold(0, x.shape[1], 1).T).flip(-1)
@@ -136,7 +132,3 @@ def _mask(x, keep, generator):
     if x.device.type != "cpu":
         return torch.empty_like(x).bernoulli_(keep, generator=generator)
     return (torch.rand(x.shape, dtype=torch.float64, generator=generator) < keep).to(x.dtype)
-
-
-def _leaky(x):
-    return nn.functional.leaky_relu(x, 0.3)
