@@ -86,9 +86,14 @@ def equivariance_loss(
     if largest_shift >= bins:
         raise ValueError(f"largest_shift must be below the {bins} bins; got {largest_shift}.")
     _check.finite("spectra", _check.floating("spectra", spectra))
+    if spectra.ndim != 2 or spectra.shape[1] != bins:
+        raise ValueError(
+            f"spectra must have shape (batch, {bins}); got {tuple(spectra.shape)}. Put the frames "
+            "of a spectrogram into the batch."
+        )
     options = {"generator": generator, "device": spectra.device}
     shift = torch.randint(-largest_shift, largest_shift + 1, (len(spectra),), **options)
-    octave = torch.arange(bins, device=spectra.device) / BINS_PER_OCTAVE
+    octave = torch.arange(bins).to(spectra) / BINS_PER_OCTAVE
     slope = torch.rand(2, len(spectra), 1, dtype=spectra.dtype, **options) * tilt
     one, other = (spectra * 10 ** (-s * octave / 20) for s in slope)
     views = torch.cat([one, _moved(other, shift)])
@@ -107,7 +112,7 @@ def _moved(spectra, shift):
 
 
 @torch.no_grad()
-def calibrate_pitch(model: HarmonicAutoencoder, *, notes: int = 256, seed: int = 0) -> float:
+def calibrate_pitch(model: HarmonicAutoencoder, *, notes: int = 64, seed: int = 0) -> float:
     """Remove the error that all pitch estimates share, by notes that the model plays itself.
 
     The decoder plays notes of random pitch, from one to eight harmonics of random amplitudes. The
@@ -117,7 +122,7 @@ def calibrate_pitch(model: HarmonicAutoencoder, *, notes: int = 256, seed: int =
     ----------
     model : HarmonicAutoencoder
         Changed in place.
-    notes : int, default 256
+    notes : int, default 64
         Number of notes; pitches are spread evenly on a logarithmic axis, from an octave above the
         lowest that the model can say to three below the highest.
     seed : int, default 0
@@ -189,7 +194,7 @@ def pretrain_pitch(
     model: HarmonicAutoencoder,
     features: Tensor,
     *,
-    steps: int = 200,
+    steps: int = 400,
     batch: int = 64,
     learning_rate: float = 1e-3,
     tilt: float = 6.0,
@@ -207,8 +212,8 @@ def pretrain_pitch(
         Changed in place; it is left in training mode.
     features : Tensor, shape (signals, frames, bins)
         As ``model.features(sounds)`` gives them; silent frames teach nothing and are left out.
-    steps : int, default 200
-        About a quarter of a minute on one core.
+    steps : int, default 400
+        About half a minute on one core. Some starts need 100, others nearly 200.
     batch : int, default 64
         Frames a step.
     learning_rate : float, default 1e-3

@@ -31,7 +31,7 @@ DATA_SEED = 0  # the paper's runs share one file of signals too
 class Pretraining:
     """What is done before a loss is minimised, see `sotlib.pretrain_pitch`."""
 
-    steps: int = 200
+    steps: int = 400
     tilt: float = 6.0
     calibrated: bool = True
 
