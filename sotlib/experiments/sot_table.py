@@ -228,7 +228,7 @@ def load_model(path: str | os.PathLike) -> HarmonicAutoencoder:
     Parameters
     ----------
     path : path
-        ``<row>-<seed>.safetensors``.
+        ``<row>-<seed>.safetensors``, of this experiment or of `sot_recipe`.
 
     Returns
     -------
@@ -240,6 +240,6 @@ def load_model(path: str | os.PathLike) -> HarmonicAutoencoder:
         If there is no such file, or it is damaged.
     """
     weights, numbers = load_checkpoint(path)
-    model = make_model(ROWS[numbers["row"]])
+    model = make_model(ROWS.get(numbers["row"], _SOT))
     model.encoder.load_state_dict(weights)
     return model.eval()
