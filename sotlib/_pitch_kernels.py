@@ -19,14 +19,14 @@ from sotlib._vector_code import (
 )
 from sotlib._vector_fft import transform as transform_columns
 
-PAIRS = 8
+PAIRS = 16
 SIGNALS = 2 * PAIRS  # of a part
 CHANNELS = (40, 30, 30, 10)
 FIRST, SECOND, THIRD, FOURTH = CHANNELS
 WIDE, MIDDLE, NARROW = 48, 32, 16
 WIDTHS = (WIDE, MIDDLE, MIDDLE, NARROW)  # the channels filled up
 BESIDE = PAIRS * WIDE  # numbers at one bin: all channels of the real, or imaginary, signals
-TILE = 8  # bins on which the pointwise layers work at once
+TILE = 4  # bins on which the pointwise layers work at once
 TAPS = 15
 ROOM = 4 * BESIDE
 
@@ -102,18 +102,24 @@ def mix(z, matrices, biases, size, y, room):
 @njit
 def _mix_row(z, row, negative, matrices, at, biases, y, room):
     """A negative frequency has the conjugate matrix: instead, inputs and outputs are conjugated."""
-    space, total, im = room.reshape(-1), room[0], room[1]
-    re, given, result = z[0, row], z[1, row], y[1, row]
-    for n in range(BESIDE):
-        im[n] = -given[n] if negative else given[n]
-        total[n] = re[n] + im[n]
+    space, total, conjugate = room.reshape(-1), room[0], room[1]
     numbers, out, begin, each = z.reshape(-1), y.reshape(-1), row * BESIDE, FIRST * WIDE
+    re, im, result = z[0, row], z[1, row], y[1, row]
+    a_re, a_im = (numbers, begin, WIDE, 1), (numbers, z[0].size + begin, WIDE, 1)
+    if negative:
+        for n in range(BESIDE):
+            conjugate[n] = -im[n]
+            total[n] = re[n] - im[n]
+        a_im = space, ROOM, WIDE, 1
+    else:
+        for n in range(BESIDE):
+            total[n] = re[n] + im[n]
     a, common = (space, 0, WIDE, 1), (space, 2 * ROOM, WIDE)
     multiply(a, (matrices, at, WIDE), (biases, 0, 0), common, PAIRS, WIDE, FIRST)
-    a, c = (numbers, begin, WIDE, 1), (out, y[0].size + begin, WIDE)
-    multiply(a, (matrices, at + each, WIDE), common, c, PAIRS, WIDE, FIRST)
-    a, c = (space, ROOM, WIDE, 1), (out, begin, WIDE)
-    multiply(a, (matrices, at + 2 * each, WIDE), common, c, PAIRS, WIDE, FIRST)
+    c = out, y[0].size + begin, WIDE
+    multiply(a_re, (matrices, at + each, WIDE), common, c, PAIRS, WIDE, FIRST)
+    c = out, begin, WIDE
+    multiply(a_im, (matrices, at + 2 * each, WIDE), common, c, PAIRS, WIDE, FIRST)
     if negative:
         for n in range(BESIDE):
             result[n] = -result[n]
@@ -130,12 +136,10 @@ def correlate(z, g, size, by_kernel, room):
     space, each = room.reshape(-1), FIRST * WIDE
     for f in range(size // 2 + 1):
         depth = SIGNALS
-        _list_factors(z, g, f, room, 0)
+        _list_factors(z, g, f, 1, room, 0)
         if 0 < f < size - f:
             depth = 2 * SIGNALS
-            _list_factors(z, g, size - f, room, 2 * BESIDE)
-            for n in range(2 * BESIDE, 4 * BESIDE):
-                room[2, n] = -room[2, n]
+            _list_factors(z, g, size - f, -1, room, 2 * BESIDE)
         for part in range(2):
             c = by_kernel, (2 * f + part) * each, WIDE
             b = space, (1 + part) * ROOM, WIDE
@@ -143,14 +147,21 @@ def correlate(z, g, size, by_kernel, room):
 
 
 @njit
-def _list_factors(z, g, f, room, at):
-    re, im = slice(at, at + BESIDE), slice(at + BESIDE, at + 2 * BESIDE)
-    room[0, re], room[0, im] = z[0, f], z[1, f]
-    room[1, re], room[1, im] = g[0, f], g[1, f]
-    room[2, re] = g[1, f]
-    imaginary, given = room[2, im], g[0, f]
+def _list_factors(z, g, f, sign, room, at):
+    half, end = at + BESIDE, at + 2 * BESIDE
+    _copy(z[0, f], 1, room[0, at:half])
+    _copy(z[1, f], 1, room[0, half:end])
+    _copy(g[0, f], 1, room[1, at:half])
+    _copy(g[1, f], 1, room[1, half:end])
+    _copy(g[1, f], sign, room[2, at:half])
+    _copy(g[0, f], -sign, room[2, half:end])
+
+
+@njit
+def _copy(x, sign, out):
+    """A loop, since an assignment would first look for overlaps."""
     for n in range(BESIDE):
-        imaginary[n] = -given[n]
+        out[n] = x[n] if sign > 0 else -x[n]
 
 
 @njit

@@ -18,7 +18,7 @@ from sotlib._pieces import in_pieces
 from sotlib._uncompiled import uncompiled
 
 LEAK = 0.3
-FEWEST = 8  # signals from which on it is faster than torch's layers
+FEWEST = 16  # signals from which on it is faster than torch's layers
 
 
 def pitch_layers(spectra, layers):
@@ -73,7 +73,7 @@ def _value(spectra, *weights):
 def _gradients(grad, spectra, *weights):
     from sotlib import _pitch_passes as passes
 
-    problem = _Problem(spectra, weights)
+    problem = _Problem(spectra, weights, backward=True)
     grad, by_spectra = grad.contiguous().numpy(), torch.empty(spectra.shape, dtype=spectra.dtype)
     groups = problem.groups
     sums = [problem.zeros() for _ in range(groups)]
@@ -89,7 +89,7 @@ def _gradients(grad, spectra, *weights):
 class _Problem:
     """What the compiled passes take: weights as they need them, and space to work in."""
 
-    def __init__(self, spectra, weights):
+    def __init__(self, spectra, weights, *, backward=False):
         from sotlib import _pitch_kernels as kernels
         from sotlib._vector_fft import fast_size, stages
 
@@ -102,7 +102,7 @@ class _Problem:
         self.parts = -(-len(spectra) // kernels.SIGNALS)
         self.threads = min(torch.get_num_threads(), self.parts)
         self.groups = 1 if self.threads == 1 else min(self.parts, 2 * self.threads)
-        layers = self._layers(*weights[:4])
+        layers = self._layers(backward, *(w.detach() for w in weights[:4]))
         self.arguments = spectra.detach().contiguous().numpy(), layers, self._pointwise(weights[4:])
 
     def on_threads(self, work):
@@ -147,27 +147,34 @@ class _Problem:
             yield slope[:a].T.unsqueeze(2)
             yield slope[a]
 
-    def _layers(self, spread, spread_bias, residual, residual_bias):
+    def _layers(self, backward, spread, spread_bias, residual, residual_bias):
         k = self.kernels
-        taps = residual.permute(2, 1, 0).flatten(1)  # (taps, inputs · outputs)
+        taps = residual.permute(2, 1, 0).flatten(1) / self.size  # of the inverse FFT
         re, im = ((wave @ taps).unflatten(1, (k.FIRST, k.FIRST)) for wave in self.waves)
         biases = self._filled(spread_bias[None], 1, k.WIDE)
         biases[k.FIRST] = 1
+        matrices = self._three_matrices(re, im)
         return (
             self._filled(spread[:, 0].T, k.TAPS, k.WIDE),
             biases,
-            self._three_matrices(re, im),
+            matrices,
             self._filled(residual_bias[None], 1, k.WIDE),
             self.real(LEAK),
-            self._three_matrices(re.mT, -im.mT),
+            self._three_matrices(re.mT, -im.mT) if backward else matrices,
             self._filled(spread[:, 0], k.FIRST, k.NARROW),
             self.bins,
         )
 
     def _three_matrices(self, re, im):
         """Factors of the sum of both parts, of the real and of the imaginary part, see `mix`."""
-        matrices = torch.stack([re, im - re, -re - im], 1) / self.size  # of the inverse FFT
-        return self._filled(matrices.flatten(0, 2), matrices[..., 0].numel(), self.kernels.WIDE)
+        k = self.kernels
+        matrices = self._empty(len(re), 3, k.FIRST, k.WIDE)
+        matrices[..., k.FIRST :] = 0
+        total, by_re, by_im = matrices[..., : k.FIRST].unbind(1)
+        total.copy_(re)
+        torch.sub(im, re, out=by_re)
+        torch.add(im, re, out=by_im).neg_()
+        return matrices.flatten().numpy()
 
     def _pointwise(self, weights):
         k = self.kernels

@@ -22,7 +22,6 @@ from sotlib._pitch_kernels import (
     multiply,
     pointwise,
     pointwise_back,
-    scale_by_slope,
     spread,
     transform,
 )
@@ -31,7 +30,7 @@ from sotlib._vector_code import address, row_of_three
 # Numba notices changes in this file only, so that it would go on with the machine code of old
 # helpers: whoever changes one of these files writes their new sum here. A test tells it.
 HELPERS = "_pitch_kernels.py", "_vector_code.py", "_vector_fft.py"
-SUM = "82a611b958248fef"
+SUM = "f518a254c1f66750"
 
 
 @njit
@@ -99,10 +98,7 @@ def backward(grad, signals, layers, weights, fft, space, start, stop, by_signals
                 pointwise(a, b, weights, leak, tiles, rows)
                 _read_gradient(grad, first + plane * PAIRS, low, high, slopes[3])
                 pointwise_back(slopes[3], weights, leak, tiles, slopes[:3], by_layers[4:], rows)
-                direct = by_x[plane, low:high].reshape(-1)
-                direct[:] = slopes[0][: rows * WIDE]
-                scale_by_slope(slopes[0][: rows * WIDE], b, leak)
-                b[:] = slopes[0][: rows * WIDE]
+                _part_ways(slopes[0], leak, by_x[plane, low:high].reshape(-1), b)
             y[plane, bins:] = 0
         transform(y, 0, fft, y)
         correlate(z, y, size, by_layers[2], room)
@@ -111,18 +107,27 @@ def backward(grad, signals, layers, weights, fft, space, start, stop, by_signals
         mix(y, layers[5], weights[-1], size, z, room)
         transform(z, 1, fft, z)
         for plane in range(2):
-            total = by_x[plane, :bins].reshape(-1)
-            _add(z[plane, :bins].reshape(-1), total)
-            scale_by_slope(total, x[plane, :bins].reshape(-1), leak)
+            a, b = x[plane, :bins].reshape(-1), z[plane, :bins].reshape(-1)
+            _come_together(a, b, leak, by_x[plane, :bins].reshape(-1))
         _spread_back(part, layers[6], by_x, bins, tiles[3], weights[-1], by_layers)
         for n in range(min(SIGNALS, signals.shape[0] - first)):
             by_signals[first + n] = part[n, TAPS // 2 : TAPS // 2 + bins]
 
 
 @njit
-def _add(x, total):
+def _part_ways(by_sum, leak, direct, mixed):
+    """The gradient of the residual layer's sum, by its input and, instead of it, by `mixed`."""
+    for k in range(direct.shape[0]):
+        direct[k] = by_sum[k]
+        mixed[k] = by_sum[k] if mixed[k] > 0 else leak * by_sum[k]
+
+
+@njit
+def _come_together(x, convolved, leak, total):
+    """Add both gradients by x, and go back through its activation."""
     for k in range(x.shape[0]):
-        total[k] += x[k]
+        both = total[k] + convolved[k]
+        total[k] = both if x[k] > 0 else leak * both
 
 
 @njit

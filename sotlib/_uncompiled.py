@@ -7,8 +7,12 @@ import torch
 uncompiled = getattr(torch, "_disable_dynamo", None) or torch.compiler.disable
 
 
+def batched(tensor: torch.Tensor) -> bool:
+    """Whether it stands for several, as under `torch.func.vmap`."""
+    functorch = torch._C._functorch
+    return functorch.is_batchedtensor(tensor) or functorch.is_legacy_batchedtensor(tensor)
+
+
 def plain(grad: torch.Tensor) -> bool:
     """Whether a backward pass may read its numbers: it is neither differentiated nor batched."""
-    functorch = torch._C._functorch
-    batched = functorch.is_batchedtensor(grad) or functorch.is_legacy_batchedtensor(grad)
-    return not (torch.is_grad_enabled() or batched)
+    return not (torch.is_grad_enabled() or batched(grad))

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from sotlib import _check
 from sotlib._pitch_layers import pitch_layers
+from sotlib._uncompiled import batched
 
 CHANNELS = (40, 30, 30, 10, 3)
 KERNEL = 15
+CACHE = 1 << 15  # random numbers that are drawn at once
 
 
 class EncoderOutput(NamedTuple):
@@ -121,14 +123,18 @@ class PitchEncoder(nn.Module):
     def _drop(self, x, generator):
         if not self.training or self.dropout == 0:
             return x
-        return x * _mask(x, 1 - self.dropout, generator) / (1 - self.dropout)
+        return x * _mask(x, 1 - self.dropout, generator)
 
 
 def _mask(x, keep, generator):
-    """Like `x`, 1 with probability `keep`, else 0.
+    """Like `x`, ``1 / keep`` with probability `keep`, else 0.
 
     On most CPUs this is how torch's bernoulli_ draws, number by number, yet three times faster.
     """
-    if x.device.type != "cpu":
-        return torch.empty_like(x).bernoulli_(keep, generator=generator)
-    return (torch.rand(x.shape, dtype=torch.float64, generator=generator) < keep).to(x.dtype)
+    mask = torch.empty_like(x, memory_format=torch.contiguous_format)
+    if x.device.type != "cpu" or batched(x):
+        return mask.bernoulli_(keep, generator=generator).div_(keep)
+    drawn = torch.empty(min(x.numel(), CACHE), dtype=torch.float64)
+    for part in mask.view(-1).split(CACHE):
+        torch.lt(drawn[: len(part)].uniform_(generator=generator), keep, out=part).div_(keep)
+    return mask

@@ -202,13 +202,26 @@ class TestDropout:
     @pytest.mark.parametrize(
         ("keep", "expected"), [(0.5, "1101001110101101"), (0.9, "1111111111111101")]
     )
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
     def test_draws_what_checkpoints_rely_on(self, keep, expected, dtype):
         """Whatever draws the numbers, a training that is resumed must go on as it began."""
         generator = torch.Generator().manual_seed(3)
         mask = encoders._mask(torch.zeros(2, 8, dtype=dtype), keep, generator)
         assert mask.dtype == dtype
-        assert "".join(str(int(v)) for v in mask.flatten()) == expected
+        assert "".join(str(int(v > 0)) for v in mask.flatten()) == expected
+        kept = mask[mask > 0]
+        torch.testing.assert_close(kept, torch.full_like(kept, 1 / keep))
+
+    def test_draws_in_parts_what_it_would_draw_at_once(self):
+        x = torch.zeros(3, encoders.CACHE // 2 + 5)
+        mask = encoders._mask(x, 0.3, torch.Generator().manual_seed(3))
+        drawn = torch.rand(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+        assert torch.equal(mask > 0, drawn < 0.3)
+
+    def test_under_vmap(self, training, spectra):
+        batch = torch.stack([spectra, spectra])
+        first, second = torch.func.vmap(training, randomness="different")(batch).logits
+        assert not torch.equal(first, second)
 
     def test_is_off_when_evaluating_and_at_zero(self, spectra):
         torch.manual_seed(0)
