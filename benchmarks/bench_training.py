@@ -9,7 +9,8 @@ from unittest import mock
 import scipy.signal
 import torch
 
-from sotlib import _pitch_layers
+from sotlib import _pitch_layers, harmonic_synth
+from sotlib._varying_harmonics import _definition
 from sotlib.benchmarks import compare, show
 from sotlib.experiments import sot_table
 from sotlib.runner.executors import SETTINGS
@@ -75,7 +76,14 @@ class StraightforwardStep(Step):
         return ROW.mss_weight * mss + sorted_transport(target / mass, other / mass, positions)
 
     def __call__(self):
-        with mock.patch.object(_pitch_layers, "FEWEST", math.inf):  # torch's own layers
+        with (
+            mock.patch.object(_pitch_layers, "FEWEST", math.inf),
+            mock.patch.object(
+                harmonic_synth,
+                "varying_harmonics",
+                lambda f0, amplitudes, options: _definition(options, f0, amplitudes),
+            ),
+        ):
             super().__call__()
 
 
@@ -179,7 +187,7 @@ def run():
     return {
         "title": "Training the harmonic autoencoder",
         "measures": "A step of SOT-2048 (encoder, synthesiser, losses, backward, Adam) with "
-        "prepared targets, beside a straightforward one of torch's own convolution and STFT that "
+        "prepared targets, beside a straightforward one of torch's own layers, sines and STFT that "
         "computes the spectra of targets at every step and transports by sorting; its parts; what "
         "it costs to take memory anew in each step; and how to use two cores.",
         "device": "cpu",

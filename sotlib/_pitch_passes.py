@@ -1,6 +1,6 @@
 """Forward and backward pass of the pitch encoder's layers, compiled, one part after the other.
 
-All layers of a part, which is 16 signals, fit into the cache: so the backward pass computes them
+All layers of a part, which is 32 signals, fit into the cache: so the backward pass computes them
 again instead of reading them from memory.
 """
 
@@ -35,7 +35,7 @@ SUM = "f518a254c1f66750"
 
 @njit
 def _read(signals, start, bins, part):
-    """Copy up to 16 signals between zeros."""
+    """Copy the signals of a part between zeros."""
     part[:] = 0
     for n in range(min(SIGNALS, signals.shape[0] - start)):
         part[n, TAPS // 2 : TAPS // 2 + bins] = signals[start + n]
