@@ -32,7 +32,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 1073741824
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-BOOK := $(PY) -m sotlib.book
+BOOK := $(PY) -m sotlib.companion.book
 
 .PHONY: help setup book chapter assignment notebooks publish-notebooks serve test unit site-test \
   lint bench report-failure lock wheel screenshots clean
@@ -96,7 +96,7 @@ site-test: $(READY) | unit
 	SITE=_build/smoke/html $(PY) -m pytest -m site tests/test_site.py $(PYTEST_ARGS)
 
 bench: $(READY)  ## run and record every benchmark; `make book` shows them
-	$(PY) -m sotlib.benchmarks
+	$(PY) -m sotlib.companion.benchmarks
 
 # For the weekly build; needs the command gh and a token in GH_TOKEN.
 report-failure:  ## open an issue that the weekly build failed, or comment on the open one

@@ -5,7 +5,7 @@ import math
 import torch
 
 from sotlib import DrumSounds, modal_decays, modal_frequencies, rectangular_drum
-from sotlib.benchmarks import added_megabytes, compare, show
+from sotlib.companion.benchmarks import added_megabytes, compare, show
 
 BATCH, SAMPLES = 64, 2**16
 NAIVE = "every mode at every sample"

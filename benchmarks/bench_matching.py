@@ -2,12 +2,12 @@
 
 import torch
 
-from sotlib.benchmarks import compare, show
-from sotlib.experiments import drum_matching
-from sotlib.experiments.drum_data import Drums, Fold
-from sotlib.experiments.drum_metrics import finite_metrics
-from sotlib.experiments.drum_objectives import make_objective
-from sotlib.experiments.drum_task import (
+from sotlib.companion.benchmarks import compare, show
+from sotlib.companion.experiments.drum import matching as drum_matching
+from sotlib.companion.experiments.drum.data import Drums, Fold
+from sotlib.companion.experiments.drum.metrics import finite_metrics
+from sotlib.companion.experiments.drum.objectives import make_objective
+from sotlib.companion.experiments.drum.task import (
     TASKS,
     Perception,
     Task,
@@ -82,7 +82,7 @@ def measure(budget: str) -> tuple[list[dict], float]:
 
 
 def run() -> dict:
-    """Time everything; see `sotlib.benchmarks` for what is returned."""
+    """Time everything; see `sotlib.companion.benchmarks` for what is returned."""
     measured = {budget: measure(budget) for budget in SIZES}
     return {
         "title": "Training a sound matcher",

@@ -10,8 +10,8 @@ from sotlib import (
     rectangular_drum,
     riemannian_metric,
 )
-from sotlib.benchmarks import compare, show
-from sotlib.drum import LOG10
+from sotlib.companion.benchmarks import compare, show
+from sotlib.synths.drum import LOG10
 
 SHORT, SOUNDS = 2**14, 100
 LONG, SCATTERING = 2**16, {"J": 13, "Q": (12, 1), "J_fr": 3, "F": 8}

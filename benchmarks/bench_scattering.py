@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import pad
 
 from sotlib import TimeFrequencyScattering
-from sotlib.benchmarks import compare, show
+from sotlib.companion.benchmarks import compare, show
 from sotlib.scattering import gaussian, morlet
 
 SAMPLES, BATCH = 2**16, 8

@@ -9,7 +9,7 @@ import ot
 import torch
 
 from sotlib import Wasserstein1DLoss, wasserstein_1d
-from sotlib.benchmarks import compare, grow, show
+from sotlib.companion.benchmarks import compare, grow, show
 
 PAIRS, BINS = 1088, 1025
 SIZES = (65, 129, 257, 513, 1025, 2049)
@@ -75,7 +75,7 @@ def first_calls():
 
 
 def run():
-    """Time everything; see `sotlib.benchmarks` for what is returned."""
+    """Time everything; see `sotlib.companion.benchmarks` for what is returned."""
     rows = compare(
         f"W2² and its gradient, {PAIRS} pairs of {BINS} bins",
         {

@@ -5,7 +5,7 @@ import scipy.signal
 import torch
 
 from sotlib import STFT, MultiResolutionSTFTLoss, MultiScaleSpectralLoss
-from sotlib.benchmarks import compare, show
+from sotlib.companion.benchmarks import compare, show
 
 SOUNDS, SAMPLES = 16, 16000
 PLAIN = "torch.stft"
@@ -40,7 +40,7 @@ def with_gradient(function, x):
 
 
 def run():
-    """Time everything; see `sotlib.benchmarks` for what is returned."""
+    """Time everything; see `sotlib.companion.benchmarks` for what is returned."""
     x, y = torch.randn(2, SOUNDS, SAMPLES, generator=torch.Generator().manual_seed(0))
     stft = STFT(fft_size=2048, hop_length=256, window="hann", padding="end")
     torch.testing.assert_close(stft(x), torch_stft(x, 2048, 256, "hann"), rtol=1e-3, atol=1e-3)

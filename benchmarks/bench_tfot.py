@@ -10,7 +10,7 @@ import ot
 import torch
 
 from sotlib import ConvergenceWarning, sinkhorn_grid
-from sotlib.benchmarks import compare, grow, show
+from sotlib.companion.benchmarks import compare, grow, show
 
 try:
     import geomloss

@@ -9,11 +9,12 @@ from unittest import mock
 import scipy.signal
 import torch
 
-from sotlib import _pitch_layers, harmonic_synth
-from sotlib._varying_harmonics import _definition
-from sotlib.benchmarks import compare, show
-from sotlib.experiments import sot_table
-from sotlib.runner.executors import SETTINGS
+from sotlib.companion.benchmarks import compare, show
+from sotlib.companion.experiments.sot import table as sot_table
+from sotlib.companion.runner.executors import SETTINGS
+from sotlib.pitch import _layers as _pitch_layers
+from sotlib.synths import harmonic as harmonic_synth
+from sotlib.synths._varying_harmonics import _definition
 
 ROW = sot_table.ROWS["SOT-2048"]
 BATCH = 64
@@ -174,7 +175,7 @@ def _steps(*, threads=1, runs=1, frames=1, environment=None):
 
 
 def run():
-    """Time everything; see `sotlib.benchmarks` for what is returned."""
+    """Time everything; see `sotlib.companion.benchmarks` for what is returned."""
     rows = []
     for frames in (1, 16):
         ours, plain = Step(frames), StraightforwardStep(frames)

@@ -4,7 +4,7 @@ import torch
 from nnAudio.features import CQT1992v2
 
 from sotlib import CQT
-from sotlib.benchmarks import compare, grow, show
+from sotlib.companion.benchmarks import compare, grow, show
 
 RATE = 16000
 OPTIONS = {"hop_length": 256, "fmin": 32.7, "n_bins": 250, "bins_per_octave": 36}

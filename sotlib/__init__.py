@@ -3,15 +3,8 @@
 The book beside this library explains each of them: what it computes, why, and what the papers show.
 """
 
-from sotlib.autoencoder import HarmonicAutoencoder
-from sotlib.cqt import CQT
-from sotlib.damping import AdaptiveDamping, ConstantDamping, ScheduledDamping
-from sotlib.drum import RectangularDrum, modal_decays, modal_frequencies, rectangular_drum
-from sotlib.drum_sounds import DrumSounds
-from sotlib.encoders import PitchEncoder
-from sotlib.exact import ExactTransport, exact_grid_transport
-from sotlib.harmonic_signals import HarmonicSignals
-from sotlib.harmonic_synth import HarmonicSynth
+from sotlib.datasets.drum_sounds import DrumSounds
+from sotlib.datasets.harmonic_signals import HarmonicSignals
 from sotlib.losses import (
     MultiResolutionSOTLoss,
     MultiResolutionSTFTLoss,
@@ -21,25 +14,32 @@ from sotlib.losses import (
     SpectralLoss,
     Wasserstein1DLoss,
 )
-from sotlib.mel import MelSpectrogram
+from sotlib.losses.pnp import PNPLoss, jacobian, pnp_loss, riemannian_metric
+from sotlib.matching.damping import AdaptiveDamping, ConstantDamping, ScheduledDamping
+from sotlib.matching.network import SoundMatcher
+from sotlib.matching.scaler import ParameterScaler
 from sotlib.metrics import (
     log_spectral_distance,
     multi_scale_spectral_distance,
     raw_chroma_accuracy,
     raw_pitch_accuracy,
 )
-from sotlib.ot1d import quantile_functions, wasserstein_1d
-from sotlib.pitch import hz_to_unit, soft_argmax, unit_to_hz
-from sotlib.pitch_training import calibrate_pitch, equivariance_loss, pretrain_pitch
-from sotlib.pnp import PNPLoss, jacobian, pnp_loss, riemannian_metric
-from sotlib.scaler import ParameterScaler
+from sotlib.pitch.autoencoder import HarmonicAutoencoder
+from sotlib.pitch.encoder import PitchEncoder
+from sotlib.pitch.scale import hz_to_unit, soft_argmax, unit_to_hz
+from sotlib.pitch.training import calibrate_pitch, equivariance_loss, pretrain_pitch
 from sotlib.scattering import JTFSLoss, TimeFrequencyScattering, jtfs_distance, jtfs_features
-from sotlib.sinkhorn import ConvergenceWarning, SinkhornResult, sinkhorn_grid
-from sotlib.sinkhorn_divergence import sinkhorn_divergence
-from sotlib.sliced import sliced_wasserstein
-from sotlib.sound_matcher import SoundMatcher
-from sotlib.synths import harmonic_signal, sinusoid
-from sotlib.transforms import STFT
+from sotlib.synths.drum import RectangularDrum, modal_decays, modal_frequencies, rectangular_drum
+from sotlib.synths.harmonic import HarmonicSynth
+from sotlib.synths.tones import harmonic_signal, sinusoid
+from sotlib.transforms.cqt import CQT
+from sotlib.transforms.mel import MelSpectrogram
+from sotlib.transforms.stft import STFT
+from sotlib.transport.divergence import sinkhorn_divergence
+from sotlib.transport.exact import ExactTransport, exact_grid_transport
+from sotlib.transport.line import quantile_functions, wasserstein_1d
+from sotlib.transport.sinkhorn import ConvergenceWarning, SinkhornResult, sinkhorn_grid
+from sotlib.transport.sliced import sliced_wasserstein
 
 __version__ = "0.1.0"
 __all__ = [

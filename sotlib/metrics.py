@@ -7,10 +7,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from sotlib import _check
+from sotlib._core import check as _check
 from sotlib.losses._signals import signal_pair
-from sotlib.losses.pointwise import MultiScaleSpectralLoss
-from sotlib.transforms import STFT
+from sotlib.losses.spectral import MultiScaleSpectralLoss
+from sotlib.transforms.stft import STFT
 
 CONVENTIONS = ("root", "mean_square")
 POWER_FLOOR = 1e-5

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sotlib.runner import executors
+from sotlib.companion.runner import executors
 
 
 def pytest_addoption(parser) -> None:

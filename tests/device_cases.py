@@ -154,7 +154,7 @@ CASES = {
     "sinkhorn_grid sharp": Case(
         given(lambda a, b: sotlib.sinkhorn_grid(a, b, epsilon=2e-3, **GRID).value), masses
     ),
-    "sinkhorn_divergence": Case(given(sotlib.sinkhorn_divergence, **GRID), masses),
+    "sinkhorn_divergence": Case(given(sotlib.transport.divergence, **GRID), masses),
     "sliced_wasserstein": Case(given(sotlib.sliced_wasserstein, time_scale=3.0), masses),
     "sliced_wasserstein drawn": Case(given(drawn_directions), masses),
     "exact_grid_transport": Case(given(exact), one_mass_each),

@@ -6,12 +6,12 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from sotlib.book import BookError
-from sotlib.book._common import Layout, write_atomically
-from sotlib.book.assignment import write_assignment
-from sotlib.book.chapters import Page, read_notebook, read_pages
-from sotlib.book.exercises import pieces
-from sotlib.book.generated import PAGES
+from sotlib.companion.book import BookError
+from sotlib.companion.book._common import Layout, write_atomically
+from sotlib.companion.book.assignment import write_assignment
+from sotlib.companion.book.chapters import Page, read_notebook, read_pages
+from sotlib.companion.book.exercises import pieces
+from sotlib.companion.book.generated import PAGES
 
 HEADER = """\
 ---

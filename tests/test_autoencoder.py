@@ -16,7 +16,7 @@ from sotlib import (
     soft_argmax,
     unit_to_hz,
 )
-from sotlib.encoders import EncoderOutput
+from sotlib.pitch.encoder import EncoderOutput
 
 OPTIONS = {"samples": 512, "sample_rate": 4000, "harmonics": 5}
 

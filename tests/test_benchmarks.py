@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from sotlib.benchmarks import added_megabytes, check_results, compare, grow, main
-from sotlib.book import BookError
-from sotlib.book.benchmarks import NAME, files
+from sotlib.companion.benchmarks import added_megabytes, check_results, compare, grow, main
+from sotlib.companion.book import BookError
+from sotlib.companion.book.benchmarks import NAME, files
 
 SCRIPT = """
 def run():

@@ -12,12 +12,12 @@ import nbformat
 import pytest
 import yaml
 
-from sotlib.book import BookError, cache, chapters, manifest, reproduction, site
-from sotlib.book.__main__ import main
-from sotlib.book._common import Layout, write_atomically
-from sotlib.book.build import build_book, build_chapter
-from sotlib.book.execute import execute_chapters
-from sotlib.book.generated import PAGES
+from sotlib.companion.book import BookError, cache, chapters, manifest, reproduction, site
+from sotlib.companion.book.__main__ import main
+from sotlib.companion.book._common import Layout, write_atomically
+from sotlib.companion.book.build import build_book, build_chapter
+from sotlib.companion.book.execute import execute_chapters
+from sotlib.companion.book.generated import PAGES
 
 HEADER = """\
 ---
@@ -298,7 +298,7 @@ def test_killed_build_leaves_nothing_that_the_next_one_trusts(book):
     begun = book.root / "begun"
     code = f"import os, time; os.symlink(str(os.getpid()), {str(begun)!r}); time.sleep(60)"
     set_chapter(book, HEADER + PARAMETERS + f"```{{code-cell}} ipython3\n{code}\n```\n")
-    command = [sys.executable, "-m", "sotlib.book", "chapter", "part/one"]
+    command = [sys.executable, "-m", "sotlib.companion.book", "chapter", "part/one"]
     command += ["--root", str(book.root), "--out", str(book.out)]
     library = str(Path(manifest.__file__).parents[2])
     process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": library})
@@ -355,24 +355,24 @@ def executed():
 
 
 def test_whole_book_is_rendered_once(book, executed, monkeypatch, capsys):
-    monkeypatch.setattr("sotlib.book.build.execute_chapters", lambda *a, **k: executed)
+    monkeypatch.setattr("sotlib.companion.book.build.execute_chapters", lambda *a, **k: executed)
     index = build_book(book, scale="smoke")
     assert index.read_text().count("Intro") > 0
     page = (book.html / "appendix/reproduction.html").read_text()
     assert "reproduced" in page
     assert 'href="../part/one.html#fig-one"' in page
-    monkeypatch.setattr("sotlib.book.site._render", lambda layout: pytest.fail("again"))
+    monkeypatch.setattr("sotlib.companion.book.site._render", lambda layout: pytest.fail("again"))
     build_book(book, scale="smoke")
     assert "nothing has changed" in capsys.readouterr().out
     # A page that has gone, or a change, is not papered over by the stamp.
     (book.html / "part/one.html").unlink()
-    monkeypatch.setattr("sotlib.book.site._render", lambda layout: book.root / "empty")
+    monkeypatch.setattr("sotlib.companion.book.site._render", lambda layout: book.root / "empty")
     with pytest.raises(BookError, match="no HTML was written for: intro, part/one, appendix/rep"):
         build_book(book, scale="smoke")
 
 
 def test_warnings_of_jupyter_book_are_errors(book, executed, monkeypatch):
-    monkeypatch.setattr("sotlib.book.build.execute_chapters", lambda *a, **k: executed)
+    monkeypatch.setattr("sotlib.companion.book.build.execute_chapters", lambda *a, **k: executed)
     (book.source / "intro.md").write_text("# Intro\n\n{doc}`nowhere`\n")
     with pytest.raises(BookError, match=r"(?s)jupyter-book failed: .*intro\.md.*nowhere"):
         build_book(book, scale="smoke")

@@ -9,8 +9,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from sotlib import checkpoints
-from sotlib.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from sotlib.companion import checkpoints
+from sotlib.companion.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 
 DTYPES = [
     torch.float16,

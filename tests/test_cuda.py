@@ -9,10 +9,11 @@ from device_cases import CASES, OTHERS
 from torch import nn
 
 import sotlib
-from sotlib.experiments import drum_matching, sot_table
-from sotlib.experiments.training import Stopped
-from sotlib.records import read_record
-from sotlib.runner.__main__ import main
+from sotlib.companion.experiments.drum import matching as drum_matching
+from sotlib.companion.experiments.sot import table as sot_table
+from sotlib.companion.experiments.sot.training import Stopped
+from sotlib.companion.records import read_record
+from sotlib.companion.runner.__main__ import main
 
 # Of the largest number in a tensor. In single precision ranks and signs change here and there.
 TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-2}

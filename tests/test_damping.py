@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sotlib.damping import AdaptiveDamping, ConstantDamping, ScheduledDamping
+from sotlib.matching.damping import AdaptiveDamping, ConstantDamping, ScheduledDamping
 
 POLICIES = [
     lambda: ConstantDamping(1e5),

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from sotlib.drum import RectangularDrum, modal_decays, modal_frequencies, rectangular_drum
+from sotlib.synths.drum import RectangularDrum, modal_decays, modal_frequencies, rectangular_drum
 
 REFERENCE = (
     Path(os.environ.get("SOTLIB_REFERENCE", Path(__file__).parents[2] / "shared" / "reference"))

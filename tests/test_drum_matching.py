@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from sotlib import jtfs_distance, pnp_loss
-from sotlib.checkpoints import CheckpointError
-from sotlib.damping import ConstantDamping
-from sotlib.experiments import drum_data, drum_matching, drum_task
-from sotlib.experiments.drum_evaluation import Judge, predict
-from sotlib.experiments.drum_objectives import (
+from sotlib.companion.checkpoints import CheckpointError
+from sotlib.companion.experiments.drum import data as drum_data
+from sotlib.companion.experiments.drum import matching as drum_matching
+from sotlib.companion.experiments.drum import task as drum_task
+from sotlib.companion.experiments.drum.evaluation import Judge, predict
+from sotlib.companion.experiments.drum.objectives import (
     CONSTANT,
     FINAL,
     MetricObjective,
@@ -20,9 +21,10 @@ from sotlib.experiments.drum_objectives import (
     make_damping,
     make_objective,
 )
-from sotlib.experiments.matching_training import MatchingTraining
-from sotlib.experiments.training import Stopped, TrainingDiverged
-from sotlib.runner import Sweep, plan
+from sotlib.companion.experiments.drum.training import MatchingTraining
+from sotlib.companion.experiments.sot.training import Stopped, TrainingDiverged
+from sotlib.companion.runner import Sweep, plan
+from sotlib.matching.damping import ConstantDamping
 
 TASK = drum_task.TASKS["smoke"]
 LIMITS = replace(drum_matching.BUDGETS["smoke"], epochs=4)

@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from sotlib import rectangular_drum, riemannian_metric
-from sotlib.checkpoints import CheckpointError
-from sotlib.drum_sounds import fold_ids
-from sotlib.experiments import drum_data, drum_shards, drum_task
-from sotlib.experiments.drum_metrics import finite_metrics
-from sotlib.runner import Sweep, plan
-from sotlib.runner.__main__ import main
-from sotlib.sound_matcher import LogCQT
+from sotlib.companion.checkpoints import CheckpointError
+from sotlib.companion.experiments.drum import data as drum_data
+from sotlib.companion.experiments.drum import shards as drum_shards
+from sotlib.companion.experiments.drum import task as drum_task
+from sotlib.companion.experiments.drum.metrics import finite_metrics
+from sotlib.companion.runner import Sweep, plan
+from sotlib.companion.runner.__main__ import main
+from sotlib.datasets.drum_sounds import fold_ids
+from sotlib.matching.network import LogCQT
 
 TASK = drum_task.TASKS["smoke"]
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from sotlib.drum import rectangular_drum
-from sotlib.drum_sounds import DrumSounds, cell_digits, cell_of, cell_parameters, fold_ids
+from sotlib.datasets.drum_sounds import DrumSounds, cell_digits, cell_of, cell_parameters, fold_ids
+from sotlib.synths.drum import rectangular_drum
 
 REFERENCE = (
     Path(os.environ.get("SOTLIB_REFERENCE", Path(__file__).parents[2] / "shared" / "reference"))

@@ -9,7 +9,8 @@ import scipy.special
 import torch
 from torch import nn
 
-from sotlib import CQT, PitchEncoder, encoders, hz_to_unit, soft_argmax, unit_to_hz
+from sotlib import CQT, PitchEncoder, hz_to_unit, soft_argmax, unit_to_hz
+from sotlib.pitch import encoder as encoders
 
 BOUND = 1 / math.sqrt(1139)
 

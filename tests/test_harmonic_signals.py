@@ -8,7 +8,7 @@ import scipy.stats
 import torch
 
 from sotlib import HarmonicSignals, harmonic_signal
-from sotlib.harmonic_signals import fold_indices
+from sotlib.datasets.harmonic_signals import fold_indices
 
 FOLDS = ("train", "validation", "test")
 

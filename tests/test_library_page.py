@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import sotlib
-from sotlib.book import BookError, library
-from sotlib.book._common import Layout
-from sotlib.book.chapters import read_pages
-from sotlib.book.generated import PAGES
+from sotlib.companion.book import BookError, library
+from sotlib.companion.book._common import Layout
+from sotlib.companion.book.chapters import read_pages
+from sotlib.companion.book.generated import PAGES
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ class Thing:
 @pytest.fixture
 def module():
     """A library of one class."""
-    Thing.__module__ = "sotlib.synths"
+    Thing.__module__ = "sotlib.synths.tones"
     return types.SimpleNamespace(__name__="lib", __all__=["Thing"], Thing=Thing)
 
 

@@ -190,7 +190,7 @@ class TestPreparedSpectra:
 
     def test_many_signals_are_taken_in_parts(self, generator, monkeypatch):
         """So small a cache that every signal is a part of its own, or every two."""
-        from sotlib import _spectrogram
+        from sotlib.transforms._stft import spectrogram as _spectrogram
 
         x, y = torch.randn(2, 5, 700, dtype=torch.float64, generator=generator)
         loss = self.loss()

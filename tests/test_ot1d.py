@@ -10,9 +10,9 @@ import scipy.stats
 import torch
 
 from sotlib import quantile_functions, wasserstein_1d
-from sotlib._ot1d_merge import merge
-from sotlib._ot1d_sort import solve_by_sorting
-from sotlib.ot1d import _solve_by_merging
+from sotlib.transport._line_merge import merge
+from sotlib.transport._line_sort import solve_by_sorting
+from sotlib.transport.line import _solve_by_merging
 
 D = torch.float64
 

@@ -148,7 +148,7 @@ sys.meta_path.insert(0, Blocker())
 sys.path.insert(0, wheel)
 import sotlib
 assert sotlib.__file__.startswith(wheel), sotlib.__file__
-assert not [n for n in sys.modules if n.startswith(("sotlib.book", "sotlib.show"))]
+assert not [n for n in sys.modules if n.startswith(("sotlib.companion.book", "sotlib.companion.show"))]
 for name in getattr(sotlib, "__all__", []):
     getattr(sotlib, name)
 print("imported", sotlib.__version__)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from sotlib._pieces import EACH, in_pieces
+from sotlib._core.pieces import EACH, in_pieces
 
 
 @pytest.mark.parametrize(("count", "threads"), [(0, 2), (1, 1), (1, 4), (5, 2), (7, 3), (100, 3)])

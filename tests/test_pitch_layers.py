@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 import sotlib
-from sotlib import _pitch_layers, _pitch_passes
-from sotlib._pitch_layers import FEWEST, _compiled, _definition, pitch_layers
-from sotlib._vector_fft import fast_size, stages
+from sotlib._core.vector_fft import fast_size, stages
+from sotlib.pitch import _layers as _pitch_layers
+from sotlib.pitch import _passes as _pitch_passes
+from sotlib.pitch._layers import FEWEST, _compiled, _definition, pitch_layers
 
 SHAPES = [(16, 1), (17, 5), (32, 20), (33, 33), (70, 285)]  # signals, bins
 
@@ -150,7 +151,7 @@ class TestFFT:
     @pytest.mark.parametrize("size", [2, 3, 4, 5, 8, 27, 30, 64, 300])
     @pytest.mark.parametrize("inverse", [False, True])
     def test_is_numpys(self, size, inverse, generator):
-        from sotlib._vector_fft import transform
+        from sotlib._core.vector_fft import transform
 
         planes = torch.randn(2, size + 2, 32, dtype=torch.float64, generator=generator).numpy()
         out, work = planes.copy(), np.empty((4, size, 16))

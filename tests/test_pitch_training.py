@@ -15,7 +15,7 @@ from sotlib import (
     pretrain_pitch,
     raw_pitch_accuracy,
 )
-from sotlib.encoders import EncoderOutput
+from sotlib.pitch.encoder import EncoderOutput
 
 BINS = 285
 

@@ -6,11 +6,11 @@ import math
 import pytest
 import torch
 
-from sotlib.damping import AdaptiveDamping, ConstantDamping
-from sotlib.drum import LOG10, rectangular_drum
-from sotlib.drum_sounds import cell_parameters
-from sotlib.pnp import PNPLoss, jacobian, largest_eigenvalue, pnp_loss, riemannian_metric
-from sotlib.scaler import ParameterScaler
+from sotlib.datasets.drum_sounds import cell_parameters
+from sotlib.losses.pnp import PNPLoss, jacobian, largest_eigenvalue, pnp_loss, riemannian_metric
+from sotlib.matching.damping import AdaptiveDamping, ConstantDamping
+from sotlib.matching.scaler import ParameterScaler
+from sotlib.synths.drum import LOG10, rectangular_drum
 
 SCALER = ParameterScaler.fit(cell_parameters(torch.arange(0, 10**5, 97)), log10=LOG10)
 DRUMS = SCALER(cell_parameters(torch.tensor([34567, 25252, 61734])))

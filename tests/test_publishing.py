@@ -10,9 +10,9 @@ import pytest
 import yaml
 from test_generated import CHAPTER
 
-from sotlib.book import BookError, cache, chapters, notebooks, site
-from sotlib.book.__main__ import main
-from sotlib.book._common import Layout, write_atomically
+from sotlib.companion.book import BookError, cache, chapters, notebooks, site
+from sotlib.companion.book.__main__ import main
+from sotlib.companion.book._common import Layout, write_atomically
 
 WORKFLOWS = ["tests", "pages", "weekly"]
 ALLOWED = {

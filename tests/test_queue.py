@@ -9,13 +9,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sotlib.checkpoints import load_checkpoint, save_checkpoint
-from sotlib.experiments import sot_recipe, sot_table
-from sotlib.experiments.training import Stopped
-from sotlib.records import read_record
-from sotlib.runner import carry_out, executors, plan, queue, sweep, tasks
-from sotlib.runner.__main__ import main
-from sotlib.runner.tasks import MARKER
+from sotlib.companion.checkpoints import load_checkpoint, save_checkpoint
+from sotlib.companion.experiments.sot import recipe as sot_recipe
+from sotlib.companion.experiments.sot import table as sot_table
+from sotlib.companion.experiments.sot.training import Stopped
+from sotlib.companion.records import read_record
+from sotlib.companion.runner import carry_out, executors, plan, queue, sweep, tasks
+from sotlib.companion.runner.__main__ import main
+from sotlib.companion.runner.tasks import MARKER
 
 ROW = "SOT-512"
 CHECKPOINT = f"{ROW}-1.checkpoint.safetensors"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from sotlib import records
-from sotlib.records import RecordError, read_record, read_records, write_record
+from sotlib.companion import records
+from sotlib.companion.records import RecordError, read_record, read_records, write_record
 
 
 def write(path, results=None, **options):

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from sotlib.experiments import sot_table
-from sotlib.records import read_record
-from sotlib.runner import Sweep, carry_out, executors, experiment, plan, status
-from sotlib.runner.__main__ import main
-from sotlib.runner.tasks import MARKER, default_seeds
+from sotlib.companion.experiments.sot import table as sot_table
+from sotlib.companion.records import read_record
+from sotlib.companion.runner import Sweep, carry_out, executors, experiment, plan, status
+from sotlib.companion.runner.__main__ import main
+from sotlib.companion.runner.tasks import MARKER, default_seeds
 
 ROWS = ["SOT-512", "MSS-Lin"]
 
@@ -41,7 +41,7 @@ def numbers(path):
 def command(folder, *more):
     names = ",".join(ROWS)
     return [
-        *(sys.executable, "-m", "sotlib.runner", "sot_table", "--budget", "smoke"),
+        *(sys.executable, "-m", "sotlib.companion.runner", "sot_table", "--budget", "smoke"),
         *("--seeds", "1", "--rows", names, "--folder", str(folder), *more),
     ]
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from sotlib.drum import LOG10
-from sotlib.drum_sounds import cell_parameters
-from sotlib.scaler import ParameterScaler
+from sotlib.datasets.drum_sounds import cell_parameters
+from sotlib.matching.scaler import ParameterScaler
+from sotlib.synths.drum import LOG10
 
 THETA = cell_parameters(torch.arange(0, 10**5, 997))
 

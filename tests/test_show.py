@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from sotlib import show
+from sotlib.companion import show
 
 TIME = np.arange(16000) / 16000
 TONE = np.sin(2 * np.pi * 500 * TIME)

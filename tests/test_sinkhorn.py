@@ -8,17 +8,13 @@ import ot
 import pytest
 import torch
 
-from sotlib import (
-    ConvergenceWarning,
-    _gibbs_updates,
-    exact_grid_transport,
-    sinkhorn_divergence,
-    sinkhorn_grid,
-)
-from sotlib._gibbs import LogAxis
+from sotlib import ConvergenceWarning, exact_grid_transport, sinkhorn_grid
+from sotlib.transport import divergence as sinkhorn_divergence
+from sotlib.transport._sinkhorn import scalings as _gibbs_updates
+from sotlib.transport._sinkhorn.gibbs import LogAxis
 
 F64 = torch.float64
-counted = pytest.mark.filterwarnings("ignore::sotlib.sinkhorn.ConvergenceWarning")
+counted = pytest.mark.filterwarnings("ignore::sotlib.transport.sinkhorn.ConvergenceWarning")
 EXACT = {"epsilon_scaling": False, "over_relaxation": False, "tol": 0.0}
 
 

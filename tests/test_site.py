@@ -11,7 +11,7 @@ import pytest
 from browser import BROWSERS, browser, find_browser, page_names, served, settle
 
 import sotlib
-from sotlib.book.generated import PAGES
+from sotlib.companion.book.generated import PAGES
 
 pytestmark = pytest.mark.site
 

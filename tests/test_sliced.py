@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sotlib import sliced_wasserstein
-from sotlib.sliced import directions, project_grid
+from sotlib.transport.sliced import directions, project_grid
 
 F64 = torch.float64
 

@@ -6,8 +6,8 @@ import pytest
 import scipy.signal
 import torch
 
-from sotlib.experiments.sot_table import ROWS
-from sotlib.experiments.sot_task import FOLDS, SCALES, Comparison, make_model, prepare
+from sotlib.companion.experiments.sot.table import ROWS
+from sotlib.companion.experiments.sot.task import FOLDS, SCALES, Comparison, make_model, prepare
 
 RATE, SAMPLES = 16000, 4096
 

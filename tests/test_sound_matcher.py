@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sotlib import CQT, SoundMatcher, rectangular_drum
-from sotlib.sound_matcher import LogCQT
+from sotlib.matching.network import LogCQT
 
 SMALL = {"fmin": 320.0, "n_bins": 48, "hop_length": 64}
 
@@ -122,5 +122,5 @@ def test_missing_monai_is_named(monkeypatch):
 
 
 def test_importing_the_library_does_not_import_monai():
-    code = "import sys, sotlib, sotlib.experiments.drum_matching; sys.exit('monai' in sys.modules)"
+    code = "import sys, sotlib, sotlib.companion.experiments.drum.matching; sys.exit('monai' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

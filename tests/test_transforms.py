@@ -9,7 +9,8 @@ import scipy.signal
 import torch
 from nnAudio.features import CQT1992v2
 
-from sotlib import CQT, STFT, MelSpectrogram, _spectrogram, sinusoid
+from sotlib import CQT, STFT, MelSpectrogram, sinusoid
+from sotlib.transforms._stft import spectrogram as _spectrogram
 
 SMALL = [
     STFT(fft_size=256, hop_length=64, sample_rate=8000),

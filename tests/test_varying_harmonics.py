@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sotlib._varying_harmonics import _definition, varying_harmonics
+from sotlib.synths._varying_harmonics import _definition, varying_harmonics
 
 RATE = 8000.0
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from sotlib import _check
+from sotlib._core import check as _check
 
 LAYOUT = "(samples,), (batch, samples) or (batch, channels, samples)"
 

@@ -5,12 +5,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sotlib import _check
-from sotlib.cqt import CQT
+from sotlib._core import check as _check
 from sotlib.losses._signals import same_kind, signal_pair, widen
-from sotlib.mel import MelSpectrogram
-from sotlib.ot1d import _order, quantile_functions, wasserstein_1d
-from sotlib.transforms import SCALINGS, STFT, Transform
+from sotlib.transforms.cqt import CQT
+from sotlib.transforms.mel import MelSpectrogram
+from sotlib.transforms.stft import SCALINGS, STFT, Transform
+from sotlib.transport.line import _order, quantile_functions, wasserstein_1d
 
 TRANSFORMS = ("stft", "mel", "cqt", "vqt", "identity")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from sotlib._tables import TableModule
+from sotlib._core.tables import TableModule
 
 from .averaging import frames_inside, mean_over_support
 from .bands import Band, band

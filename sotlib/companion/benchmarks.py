@@ -1,0 +1,229 @@
+"""How benchmarks measure and record: ``python -m sotlib.companion.benchmarks [script …]``, or ``make bench``.
+
+Each ``benchmarks/bench_<topic>.py`` has a function ``run()`` that returns a mapping with
+
+title
+    A few words.
+measures
+    What is timed, on which input, beside what, and how: a sentence or two.
+device
+    ``cpu`` or ``cuda``.
+rows
+    From `compare`, one list for all tasks: mappings with ``task``, ``name``, ``seconds`` (or
+    ``megabytes``, from `added_megabytes`) and ``ratio``, the quotient to the first row of the
+    same task, which is ours.
+growth
+    Optional, from `grow`: ``size`` (what grows, with its unit) and ``series``, each with
+    ``name``, ``sizes`` and ``seconds``.
+
+Whatever else the mapping holds is recorded too. The book's page of benchmarks shows what was
+recorded under ``results/benchmarks/``.
+"""
+
+import argparse
+import ctypes
+import gc
+import importlib.util
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from sotlib.companion.records import write_record
+
+QUANTITIES = ("seconds", "megabytes")
+TURN = 0.05  # seconds: the state that another's turn left behind counts for little in it
+
+
+def compare(task: str, contestants: Mapping[str, Callable], *, repeats: int = 7) -> list[dict]:
+    """Time functions beside each other: rows with medians and ratios to the first.
+
+    Each is called twice before. Then all take turns, so that a slow moment hits all of them; a
+    turn repeats what is faster than `TURN` until it has lasted about so long, and counts the mean.
+
+    Parameters
+    ----------
+    task : str
+        What they do.
+    contestants : mapping
+        Functions without arguments by name; the first is ours.
+    repeats : int
+        How often each is timed.
+
+    Examples
+    --------
+    >>> rows = compare("add", {"ours": lambda: 1 + 1, "sum": lambda: sum([1, 1])}, repeats=3)
+    >>> [row["name"] for row in rows], rows[0]["ratio"]
+    (['ours', 'sum'], 1.0)
+    """
+    times = {name: [] for name in contestants}
+    calls = {}
+    for name, function in contestants.items():
+        function()
+        calls[name] = math.ceil(TURN / _timed(function, 1))
+    gc.collect()
+    for _ in range(repeats):
+        for name, function in contestants.items():
+            times[name].append(_timed(function, calls[name]))
+    seconds = {name: statistics.median(values) for name, values in times.items()}
+    ours = next(iter(seconds.values()))
+    return [
+        {"task": task, "name": name, "seconds": value, "ratio": value / ours}
+        for name, value in seconds.items()
+    ]
+
+
+def grow(
+    size: str,
+    sizes: Sequence[int],
+    contestants: Mapping[str, Callable[[int], Callable | None]],
+    *,
+    repeats: int = 5,
+) -> dict:
+    """Time functions over growing sizes.
+
+    Parameters
+    ----------
+    size : str
+        What grows, with its unit.
+    sizes : sequence of int
+        At least two.
+    contestants : mapping
+        ``make(n)`` by name, the first ours; it returns the function to time at size n, or None
+        where this contestant is left out.
+    repeats : int
+        How often each is timed.
+    """
+    series = {name: {"name": name, "sizes": [], "seconds": []} for name in contestants}
+    for number in sizes:
+        made = {name: make(number) for name, make in contestants.items()}
+        present = {name: function for name, function in made.items() if function is not None}
+        for row in compare(str(number), present, repeats=repeats):
+            series[row["name"]]["sizes"].append(number)
+            series[row["name"]]["seconds"].append(row["seconds"])
+    return {"size": size, "series": list(series.values())}
+
+
+def added_megabytes(function: Callable) -> float | None:
+    """Most memory in MB that a call holds beside what was held before; None where unknown.
+
+    Resident memory as Linux counts it, after one call that is not counted. Other systems do not
+    let a process set back the peak that they report.
+    """
+    function()
+    gc.collect()
+    try:
+        # What was freed but kept for later would hide what the call takes.
+        getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)
+        Path("/proc/self/clear_refs").write_text("5")
+        before = _resident("VmRSS")
+        function()
+        return _resident("VmHWM") - before
+    except (OSError, TypeError):
+        return None
+
+
+def check_results(results: Mapping) -> None:
+    """Raise ValueError where what a benchmark returned is not as the module's text says."""
+    for field in ("title", "measures", "device", "rows"):
+        if not results.get(field):
+            raise ValueError(f"run() must return {field!r} (see sotlib.companion.benchmarks)")
+    if results["device"] not in ("cpu", "cuda"):
+        raise ValueError(f"device must be 'cpu' or 'cuda', but is {results['device']!r}")
+    first = {}
+    for row in results["rows"]:
+        if missing := [key for key in ("task", "name", "ratio") if key not in row]:
+            raise ValueError(f"the row {row} lacks {missing[0]!r}")
+        quantity = [key for key in QUANTITIES if row.get(key, 0) > 0]
+        if len(quantity) != 1:
+            raise ValueError(f"the row {row} must have one of {QUANTITIES}, above 0")
+        value = row[quantity[0]]
+        expected = value / first.setdefault(row["task"], value)
+        if abs(row["ratio"] - expected) > 1e-6 * expected:
+            raise ValueError(f"the row {row} has not the ratio {expected:g} to its task's first")
+    growth = results.get("growth")
+    for series in growth["series"] if growth else ():
+        if len(series["sizes"]) != len(series["seconds"]) or not series["sizes"]:
+            raise ValueError(f"growth of {series['name']}: as many seconds as sizes, at least one")
+
+
+def record(script: Path, folder: Path) -> Path:
+    """Run one benchmark script and write what it returns; return the file."""
+    spec = importlib.util.spec_from_file_location(script.stem, script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    begin = time.perf_counter()
+    results = module.run()
+    seconds = time.perf_counter() - begin
+    check_results(results)
+    path = folder / f"{script.stem.removeprefix('bench_')}.json"
+    write_record(
+        path,
+        kind="benchmark",
+        configuration={"script": script.name},
+        results=results,
+        seeds=results.get("seeds", ()),
+        seconds=seconds,
+    )
+    return path
+
+
+def show(results: Mapping) -> str:
+    """The rows as text for a terminal."""
+    lines, width = [results["title"]], max(len(row["name"]) for row in results["rows"])
+    task = None
+    for row in results["rows"]:
+        if row["task"] != task:
+            task = row["task"]
+            lines.append(f"  {task}")
+        quantity = next(key for key in QUANTITIES if key in row)
+        lines.append(
+            f"    {row['name']:{width}}  {row[quantity]:10.4g} {quantity}  {row['ratio']:8.2f} ×"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Record the scripts given, or all."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sotlib.companion.benchmarks", description="Benchmark."
+    )
+    parser.add_argument("script", type=Path, nargs="*", help="default: benchmarks/bench_*.py")
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    scripts = options.script or sorted(Path("benchmarks").glob("bench_*.py"))
+    faults = []
+    for script in scripts:
+        try:
+            path = record(script, options.out)
+        except Exception as error:
+            faults.append(f"{script}: {type(error).__name__}: {error}")
+            continue
+        print(f"recorded {path}", flush=True)
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    return int(bool(faults) or not scripts)
+
+
+def _resident(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e6
+
+
+def _timed(function: Callable, calls: int) -> float:
+    begin = time.perf_counter()
+    for _ in range(calls):
+        function()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return (time.perf_counter() - begin) / calls
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Command line of the book: ``python -m sotlib.companion.book build | chapter | …``."""
+
+import argparse
+import ast
+import functools
+import http.server
+import sys
+from pathlib import Path
+
+from sotlib.companion.book._common import SCALES, BookError, Layout
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    options = _parser().parse_args(arguments)
+    layout = Layout(options.root.resolve(), options.out.resolve())
+    try:
+        options.run(layout, options)
+    except BookError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _build(layout: Layout, options: argparse.Namespace) -> None:
+    from sotlib.companion.book.build import build_book
+
+    page = build_book(layout, scale=options.scale, jobs=options.jobs)
+    where = "" if options.out == Path("_build") else f" OUT={options.out}"
+    print(f"open {page.as_uri()}\nor run `make serve{where}` and open http://localhost:8000")
+
+
+def _chapter(layout: Layout, options: argparse.Namespace) -> None:
+    from sotlib.companion.book.build import build_chapter
+
+    parameters = dict(map(_assignment, options.parameter))
+    notebook = build_chapter(layout, options.name, scale=options.scale, parameters=parameters)
+    print(f"executed notebook: {notebook}")
+
+
+def _assign(layout: Layout, options: argparse.Namespace) -> None:
+    from sotlib.companion.book.assignment import write_assignment
+    from sotlib.companion.book.build import find_chapter
+
+    page = find_chapter(layout, options.name)
+    for path in write_assignment(layout, page, scale=options.scale):
+        print(path)
+
+
+def _notebooks(layout: Layout, options: argparse.Namespace) -> None:
+    from sotlib.companion.book.notebooks import export, has_address, publish
+
+    if options.publish and not has_address(layout):
+        print("nothing is published: repository: url is not set in _config.yml")
+        return
+    print(export(layout, scale=options.scale))
+    if options.publish:
+        print(f"published as {publish(layout)}")
+
+
+def _serve(layout: Layout, options: argparse.Namespace) -> None:
+    if not (layout.html / "index.html").is_file():
+        raise BookError(f"there is no site in {layout.html}: build it first (make book)")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=layout.html)
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", options.port), handler)
+    except OSError as error:
+        raise BookError(f"cannot serve on port {options.port}: {error.strerror}") from None
+    with server:
+        print(f"serving {layout.html} at http://localhost:{server.server_port} (Ctrl+C to stop)")
+        server.serve_forever()
+
+
+def _assignment(text: str) -> tuple[str, object]:
+    """Read ``name=value``: the value as Python where it is a literal, else as text."""
+    name, separator, value = text.partition("=")
+    if not separator or not name.isidentifier():
+        raise BookError(f"-p takes name=value, but got {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--root", type=Path, default=Path(), help="the repository (default: .)")
+    common.add_argument("--out", type=Path, default=Path("_build"), help="default: _build")
+    scale = argparse.ArgumentParser(add_help=False)
+    scale.add_argument("--scale", choices=SCALES, default="laptop", help="default: laptop")
+
+    parser = argparse.ArgumentParser(
+        prog="python -m sotlib.companion.book", description="Build the book."
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    build = commands.add_parser("build", parents=[common, scale], help="execute all, build site")
+    build.add_argument("--jobs", type=_positive, default=2, help="chapters at a time (default: 2)")
+    build.set_defaults(run=_build)
+    chapter = commands.add_parser("chapter", parents=[common, scale], help="execute one chapter")
+    chapter.add_argument("name", help="for instance sot/why")
+    chapter.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="may repeat"
+    )
+    chapter.set_defaults(run=_chapter)
+    assign = commands.add_parser(
+        "assignment", parents=[common, scale], help="a chapter without its solutions, and with"
+    )
+    assign.add_argument("name", help="for instance sot/why")
+    assign.set_defaults(run=_assign)
+    notebooks = commands.add_parser(
+        "notebooks", parents=[common, scale], help="executed notebooks for Colab and Binder"
+    )
+    notebooks.add_argument("--publish", action="store_true", help="push them to their branch")
+    notebooks.set_defaults(run=_notebooks)
+    serve = commands.add_parser("serve", parents=[common], help="serve the site on loopback")
+    serve.add_argument("--port", type=int, default=8000, help="default: 8000; 0 takes any")
+    serve.set_defaults(run=_serve)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

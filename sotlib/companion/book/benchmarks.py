@@ -1,0 +1,154 @@
+"""The page of benchmarks, written from the records under ``results/benchmarks/``."""
+
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from sotlib.companion.benchmarks import QUANTITIES, check_results
+from sotlib.companion.book._common import BookError
+from sotlib.companion.book.status import describe
+from sotlib.companion.records import RecordError, read_records
+
+NAME = "appendix/benchmarks"
+
+_INTRO = """\
+(benchmarks)=
+# Benchmarks
+
+What the library costs beside what one would take instead. This page is written from the results
+that `make bench` records under `results/benchmarks/`; nothing is typed in.
+
+All contestants of a task are called before and then take turns in one process; a time is the median
+of their turns, and a turn of something fast is the mean of many calls. The number is the quotient
+to sotlib's: **3 × means that it takes three times as long**, below 1 it is faster. {absolute}To get
+numbers for your machine, run `make bench` and `make book`. How threads wait and memory is kept is
+set in the `Makefile`, for all contestants alike.
+
+"""
+_ABSOLUTE = "Times on a GPU are given in milliseconds too. "
+_NONE = "Nothing is recorded so far: run `make bench`.\n"
+
+
+def files(folder: Path) -> dict[str, str]:
+    """The page, and its figures as SVG, by name in the stage.
+
+    Raises
+    ------
+    BookError
+        If a record is damaged or not as ``sotlib.companion.benchmarks`` describes it.
+    """
+    try:
+        records = read_records(folder, kind="benchmark")
+    except RecordError as error:
+        raise BookError(str(error)) from None
+    for name, record in records.items():
+        try:
+            check_results(record["results"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BookError(f"the record {folder / name}.json is damaged: {error}") from None
+    devices = {record["results"]["device"] for record in records.values()}
+    parts = [_INTRO.format(absolute=_ABSOLUTE if "cuda" in devices else "")]
+    found = {}
+    for name, record in records.items():
+        parts.append(_section(name, record))
+        if record["results"].get("growth"):
+            found[f"{NAME}-{name}.svg"] = _plot(record["results"]["growth"])
+    return {NAME: "\n".join(parts if records else [*parts, _NONE]), **found}
+
+
+def _section(name: str, record: Mapping) -> str:
+    results = record["results"]
+    lines = [f"(bench-{name})=", f"## {results['title']}", "", results["measures"], ""]
+    lines += [*_table(results), ""]
+    if results.get("growth"):
+        lines += _figure(name, results["growth"])
+    return "\n".join([*lines, _provenance(record), ""])
+
+
+def _table(results: Mapping) -> list[str]:
+    """A row for each contestant, its task named once."""
+    quantities = {key for row in results["rows"] for key in QUANTITIES if key in row}
+    on_gpu = results["device"] == "cuda"
+    columns = ["task", "what", "relative to sotlib", *(["milliseconds"] if on_gpu else [])]
+    columns += ["megabytes"] if "megabytes" in quantities else []
+    lines = [_row(columns), "|---" * 2 + "|--:" * (len(columns) - 2) + "|"]
+    task = None
+    for row in results["rows"]:
+        ratio = row["ratio"]
+        cells = [row["task"] if row["task"] != task else "", row["name"]]
+        cells.append("1" if ratio == 1 else f"{ratio:.0f} ×" if ratio >= 10 else f"{ratio:.2g} ×")
+        if on_gpu:
+            cells.append(f"{1e3 * row['seconds']:.3g}" if "seconds" in row else "")
+        if "megabytes" in quantities:
+            cells.append(f"{row['megabytes']:.0f}" if "megabytes" in row else "")
+        lines.append(_row(cells))
+        task = row["task"]
+    return lines
+
+
+def _figure(name: str, growth: Mapping) -> list[str]:
+    series = [s for s in growth["series"] if s["sizes"]]
+    words = [f"{s['name']}: {_factor(s)}" for s in series]
+    return [
+        f"```{{figure}} {Path(NAME).name}-{name}.svg",
+        f":name: fig-bench-{name}",
+        ":class: drawn",
+        f":alt: Time against {growth['size']}. {'; '.join(words)}.",
+        "",
+        f"How cost grows with the {growth['size']}, relative to sotlib's at the smallest size.",
+        "```",
+        "",
+    ]
+
+
+def _factor(series: Mapping) -> str:
+    times = series["seconds"][-1] / series["seconds"][0]
+    return f"{times:.3g} times as long at {series['sizes'][-1]} as at {series['sizes'][0]}"
+
+
+def _plot(growth: Mapping) -> str:
+    """A figure as SVG with the same bytes every time."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+
+    from sotlib.companion.show.style import settings
+
+    unit = growth["series"][0]["seconds"][0]
+    with mpl.rc_context(settings()):
+        figure = Figure()
+        axes = figure.add_subplot()
+        for series, marker in zip(growth["series"], "osD^vP*X" * 4, strict=False):
+            relative = [seconds / unit for seconds in series["seconds"]]
+            axes.loglog(series["sizes"], relative, marker=marker, label=series["name"])
+        sizes = sorted({size for series in growth["series"] for size in series["sizes"]})
+        axes.xaxis.set_major_locator(FixedLocator(sizes))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel(growth["size"])
+        axes.set_ylabel("time, relative")
+        axes.legend()
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def _provenance(record: Mapping) -> str:
+    """Machine, versions and commit in one folded block."""
+    source = record["provenance"]
+    versions = ", ".join(f"{name} {version}" for name, version in source["versions"].items())
+    commit = f"`{source['commit'][:10]}`" if source["commit"] else "unknown"
+    changed = " with uncommitted changes" if source["dirty"] else ""
+    threads = source["machine"]["torch_threads"]
+    lines = [
+        f"- Machine: {describe(source['machine'])}; {threads} threads of torch.",
+        f"- Versions: {versions}.",
+        f"- Recorded on {source['date']} at commit {commit}{changed}, by "
+        f"`benchmarks/{record['configuration']['script']}`.",
+    ]
+    return "\n".join([":::{dropdown} Machine and versions", *lines, ":::"])
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(re.sub(r"[|\n]", " ", cell) for cell in cells) + " |"

@@ -1,0 +1,98 @@
+"""When an executed chapter may be used again: everything that it depends on, in one key.
+
+Which modules or data a chapter reads is hard to know beforehand, so that a change to any of
+``sotlib`` (but not to this package), the manifest, the recorded results, the data files, the
+locked requirements or the Python version makes every chapter run again.
+"""
+
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from sotlib.companion.book._common import Layout, digest, write_atomically
+from sotlib.companion.book.chapters import Page
+
+_LARGE = 4_000_000  # bytes; shards and weights of trainings, which no chapter reads
+_NOT_DATA = {".md", ".css", ".js", ".svg", ".ico", ".bib", ".pyc"}
+
+
+def environment_key(layout: Layout, package: Path | None = None) -> str:
+    """One digest of all that chapters share.
+
+    Parameters
+    ----------
+    layout : Layout
+        Where the book lies.
+    package : Path, optional
+        The library's folder, by default the one that is running.
+    """
+    package = package or Path(__file__).parents[1]
+    sources = (path for path in package.rglob("*.py") if package / "book" not in path.parents)
+    results = (p for p in _files(layout.root / "results") if p.stat().st_size < _LARGE)
+    data = (path for path in _files(layout.source) if path.suffix not in _NOT_DATA)
+    return digest(
+        json.dumps(
+            {
+                "python": platform.python_version(),
+                "lock": _contents([layout.root / "requirements.lock"], layout.root),
+                "library": _contents(sources, package),
+                "results": _contents(results, layout.root),
+                "data": _contents(data, layout.root),
+            },
+            sort_keys=True,
+        )
+    )
+
+
+def chapter_key(page: Page, parameters: Mapping[str, object], environment: str) -> str:
+    """The digest under which one executed chapter is kept."""
+    return digest(json.dumps([page.name, page.text, dict(parameters), environment]))
+
+
+def load(folder: Path, name: str, key: str) -> str | None:
+    """The executed notebook under this key, or None where there is none to be trusted.
+
+    The record beside the notebook holds the key and the notebook's own digest, so that a build
+    killed between the two, or a damaged file, is noticed.
+    """
+    try:
+        record = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        text = (folder / f"{name}.ipynb").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    if not isinstance(record, dict) or record.get("key") != key:
+        return None
+    return text if record.get("notebook") == digest(text) else None
+
+
+def seconds_of(folder: Path, name: str) -> float | None:
+    """How long the kept notebook took when it was executed; None where there is none."""
+    try:
+        return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["seconds"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def store(folder: Path, name: str, key: str, text: str, seconds: float = 0.0) -> None:
+    """Keep an executed notebook: first the notebook, then the record that vouches for it."""
+    write_atomically(folder / f"{name}.ipynb", text)
+    record = {"key": key, "notebook": digest(text), "seconds": round(seconds, 1)}
+    write_atomically(folder / f"{name}.json", json.dumps(record))
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    """Files below a folder, without hidden ones."""
+    for path in folder.rglob("*") if folder.is_dir() else ():
+        parts = path.relative_to(folder).parts
+        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in parts):
+            yield path
+
+
+def _contents(paths: Iterable[Path], base: Path) -> dict[str, str]:
+    """Digest of each file under its path relative to a base; missing files are left out."""
+    return {
+        path.relative_to(base).as_posix(): digest(path.read_bytes())
+        for path in sorted(paths)
+        if path.is_file()
+    }

@@ -1,0 +1,199 @@
+"""Executes chapters with papermill, a few at a time, each in a process of its own."""
+
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import nbformat
+
+from sotlib.companion.book import cache
+from sotlib.companion.book._common import BookError, Layout, write_atomically
+from sotlib.companion.book.chapters import Page, read_notebook, set_parameters
+from sotlib.companion.book.progress import Progress
+
+_THREADS = ("OMP", "MKL", "OPENBLAS", "NUMBA")
+
+
+def execute_chapters(
+    layout: Layout,
+    pages: Sequence[Page],
+    *,
+    parameters: Mapping[str, object],
+    jobs: int = 2,
+) -> dict[str, nbformat.NotebookNode]:
+    """Execute notebooks, or take them from the cache where nothing has changed.
+
+    Parameters
+    ----------
+    layout : Layout
+        Where the book lies and where this build goes.
+    pages : sequence of Page
+        The notebooks to execute.
+    parameters : mapping
+        ``scale`` and others, set in each chapter's parameters cell.
+    jobs : int
+        Chapters executed at a time; the processor cores are divided among them.
+
+    Returns
+    -------
+    dict
+        Executed notebooks by page name.
+
+    Raises
+    ------
+    BookError
+        If a chapter lacks a parameter, or a cell fails. All chapters are tried first.
+    """
+    environment = cache.environment_key(layout)
+    folder = layout.executed(str(parameters["scale"]))
+    done, waiting, keys = {}, {}, {}
+    for page in pages:
+        notebook = read_notebook(page)
+        set_parameters(notebook, page.name, parameters)
+        keys[page.name] = cache.chapter_key(page, parameters, environment)
+        text = cache.load(folder, page.name, keys[page.name])
+        if text is None:
+            waiting[page.name] = notebook
+        else:
+            done[page.name] = nbformat.reads(text, as_version=4)
+    faults = []
+    with Progress(total=len(pages)) as progress:
+        for name in done:
+            progress.line(f"{name}: cached")
+        for name, text, seconds, fault in _run_all(layout, waiting, jobs):
+            if fault:
+                faults.append(fault)
+                progress.line(f"{name}: FAILED after {seconds:.1f} s")
+                continue
+            cache.store(folder, name, keys[name], text, seconds)
+            done[name] = nbformat.reads(text, as_version=4)
+            progress.line(f"{name}: run in {seconds:.1f} s")
+    if faults:
+        raise BookError("\n".join(faults))
+    return done
+
+
+def _run_all(layout: Layout, notebooks: Mapping[str, nbformat.NotebookNode], jobs: int):
+    """Yield ``(name, text, seconds, fault)`` as chapters finish."""
+    if not notebooks:
+        return
+    jobs = max(1, min(jobs, len(notebooks)))
+    environment = _kernel_environment(layout, jobs)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
+        futures = {
+            pool.submit(_run, name, nbformat.writes(notebook), layout, environment): name
+            for name, notebook in notebooks.items()
+        }
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                name = futures[future]
+                yield name, None, 0.0, f"chapter {name}: its process was killed (out of memory?)"
+
+
+def _kernel_environment(layout: Layout, jobs: int) -> dict[str, str]:
+    """Environment of the kernels: this interpreter, this library, a fair share of the cores."""
+    kernels = layout.out / "kernels"
+    options = "-Xfrozen_modules=off -m ipykernel_launcher -f {connection_file} --log-level=50"
+    write_atomically(
+        kernels / "kernels" / "python3" / "kernel.json",
+        json.dumps(
+            {
+                "argv": [sys.executable, *options.split()],
+                "display_name": "Python 3 (ipykernel)",
+                "language": "python",
+            }
+        ),
+    )
+    library = str(Path(__file__).parents[2])
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    share = str(max(1, (cores or 1) // jobs))
+    return {
+        "JUPYTER_PATH": str(kernels.resolve()),
+        "PYTHONPATH": os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH", "")])),
+        "PYTHONHASHSEED": "0",
+        # A frontend's or a user's settings must not change the pictures.
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        **{f"{name}_NUM_THREADS": share for name in _THREADS},
+        # Threads that wait asleep: spinning ones made a busy machine ten times slower.
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+
+
+def _end_with_parent() -> None:
+    """Let a worker, and with it its kernel, end when the build is killed."""
+
+    def watch() -> None:
+        multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _run(name: str, text: str, layout: Layout, environment: Mapping[str, str]):
+    """Execute one notebook (in a worker process)."""
+    os.environ.update(environment)
+    import papermill
+
+    failed = layout.failed / f"{name}.ipynb"
+    failed.parent.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    try:
+        notebook = papermill.execute_notebook(
+            nbformat.reads(text, as_version=4),
+            str(failed),
+            cwd=str(layout.source),
+            kernel_name="python3",
+            progress_bar=False,
+            request_save_on_cell_execute=False,
+        )
+    except Exception as error:
+        seconds = time.monotonic() - begin
+        return name, None, seconds, _describe(name, error, failed)
+    for leftover in (failed, failed.with_suffix(".log")):
+        leftover.unlink(missing_ok=True)
+    return name, nbformat.writes(_cleaned(notebook)), time.monotonic() - begin, None
+
+
+def _describe(name: str, error: Exception, failed: Path) -> str:
+    """The message of a failed chapter; the whole traceback goes into its log."""
+    log = failed.with_suffix(".log")
+    write_atomically(log, re.sub(r"\x1b\[[0-9;]*m", "", str(error)))
+    where = getattr(error, "exec_count", None)
+    if hasattr(error, "ename"):
+        summary = f"{error.ename}: {error.evalue}"
+    else:
+        summary = f"{type(error).__name__}: {str(error).strip()[:500]}"
+    cell = f", cell {where}" if where else ""
+    return f"chapter {name}{cell}: {summary}\n  notebook: {failed}\n  log: {log}"
+
+
+def _cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Drop what papermill adds: its copy of the input, and times that differ at every run."""
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if not cell.metadata.get("tags", True):
+            cell.metadata.pop("tags")
+        for output in cell.get("outputs", ()):
+            if "scrapbook" in output.get("metadata", {}):
+                output["data"] = {k: _number(v) for k, v in output["data"].items()}
+    return notebook
+
+
+def _number(text: object) -> object:
+    """A glued number as ``{glue:text}`` can format it: NumPy 2 writes np.float64(0.5)."""
+    match = re.fullmatch(r"np\.\w+\(([^()]*)\)", text) if isinstance(text, str) else None
+    return match[1] if match else text

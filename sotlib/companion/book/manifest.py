@@ -1,0 +1,195 @@
+"""Every figure and table of the papers, and how far the book has come with each.
+
+``book/manifest.yml`` holds what is published and what is compared; what came out is read from
+the numbers that the executed chapters glue. The status follows from both and is stored nowhere.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from sotlib.companion.book._common import SCALES, BookError, read_text
+
+STATUSES = ("reproduced", "differs", "reduced", "published value unknown", "not yet")
+STANDINGS = ("published", "config", "unknown")
+_REQUIRED = ("id", "paper", "label", "title", "chapter", "produced_by", "published", "standing")
+_OPTIONAL = ("figure", "checks", "scale", "budget", "note")
+_GLUE_PREFIX = "application/papermill.record/"
+
+
+def load(path: str | Path | None = None) -> dict:
+    """Read and check the manifest.
+
+    Parameters
+    ----------
+    path : path, optional
+        ``manifest.yml``; by default the one of the checkout that the working directory, or else
+        the library, lies in.
+
+    Returns
+    -------
+    dict
+        ``papers``: short citations by key; ``entries``: by ``id``, see the head of the file.
+
+    Raises
+    ------
+    BookError
+        If it cannot be found, is not valid, or an entry lacks a field.
+    """
+    path = Path(path) if path is not None else _find()
+    try:
+        content = yaml.safe_load(read_text(path, "the manifest"))
+    except yaml.YAMLError as error:
+        raise BookError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(content, dict) or not {"papers", "entries"} <= set(content):
+        raise BookError(f"{path} must have the keys 'papers' and 'entries'")
+    entries = {}
+    for entry in content["entries"]:
+        _check_entry(entry, content["papers"])
+        if entry["id"] in entries:
+            raise BookError(f"manifest: the id {entry['id']} is used twice")
+        entries[entry["id"]] = entry
+    return {"papers": content["papers"], "entries": entries}
+
+
+def status(entry: Mapping, measured: Mapping[str, float], *, scale: str = "laptop") -> str:
+    """How far the book has come with one figure or table.
+
+    Parameters
+    ----------
+    entry : mapping
+        An entry of the manifest.
+    measured : mapping
+        The numbers that its chapter glued, by name.
+    scale : {"smoke", "laptop", "paper"}
+        The scale at which the chapter was executed.
+
+    Returns
+    -------
+    str
+        ``"not yet"`` without a figure in the book; ``"published value unknown"`` where there is
+        nothing to compare with; ``"reduced"`` where the run was smaller than the comparison
+        asks for; otherwise ``"reproduced"`` if every check holds and ``"differs"`` if not.
+
+    Examples
+    --------
+    >>> entry = {"figure": "fig-a", "published": {"peak": 0.3}, "scale": "smoke",
+    ...          "checks": [{"glue": "error", "tolerance": 1e-3}]}
+    >>> status(entry, {"error": 2e-4})
+    'reproduced'
+    """
+    if not entry.get("figure"):
+        return "not yet"
+    if entry["published"] == "unknown":
+        return "published value unknown"
+    if entry.get("budget") == "reduced":
+        return "reduced"
+    if SCALES.index(scale) < SCALES.index(entry.get("scale", "laptop")):
+        return "reduced"
+    return "reproduced" if all(holds(c, measured) for c in entry["checks"]) else "differs"
+
+
+def holds(check: Mapping, measured: Mapping[str, float]) -> bool:
+    """Whether a glued number is within its tolerance of what is published.
+
+    ``expected`` is the published number; without it the glued number is itself an error.
+    A number that is not finite never holds.
+    """
+    try:
+        value = measured[check["glue"]]
+    except KeyError:
+        raise BookError(f"manifest: no chapter glues the number {check['glue']!r}") from None
+    return math.isfinite(value) and abs(value - check.get("expected", 0)) <= check["tolerance"]
+
+
+def glued_numbers(notebook: nbformat.NotebookNode) -> dict[str, float]:
+    """Numbers that an executed notebook glued with ``myst_nb.glue``, by name; text is left out."""
+    found = {}
+    for output in _outputs(notebook):
+        name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+        data = output.get("data", {})
+        text = data.get("text/plain", data.get(f"{_GLUE_PREFIX}text/plain"))
+        if name is None or text is None:
+            continue
+        # NumPy 2 writes np.float64(0.5), torch tensor(0.5).
+        inner = re.fullmatch(r"(?:np\.\w+|tensor)\((.*?)(?:, dtype=.*)?\)", text.strip())
+        try:
+            found[name] = float(inner.group(1) if inner else text)
+        except ValueError:
+            continue
+    return found
+
+
+def labels(notebook: nbformat.NotebookNode) -> set[str]:
+    """Labels of figures and tables that an executed notebook defines."""
+    found = set()
+    for cell in notebook.cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        found.update(filter(None, [figure.get("name")]))
+        if cell.cell_type == "markdown":
+            found.update(re.findall(r"^\s*:name:\s*(\S+)", cell.source, re.M))
+            found.update(re.findall(r"^\s*\(([^)\s]+)\)=\s*$", cell.source, re.M))
+    for output in _outputs(notebook):
+        text = output.get("data", {}).get("text/markdown", "")
+        found.update(re.findall(r"^\s*:name:\s*(\S+)", text, re.M))
+    return found
+
+
+def check_labels(entries: Iterable[Mapping], notebooks: Mapping[str, nbformat.NotebookNode]):
+    """Raise where a figure of the manifest has no label in its chapter."""
+    for entry in entries:
+        if not entry.get("figure"):
+            continue
+        if entry["chapter"] not in notebooks:
+            raise BookError(
+                f"manifest: {entry['id']} is in chapter {entry['chapter']}, which is not a "
+                "notebook of _toc.yml"
+            )
+        if entry["figure"] not in labels(notebooks[entry["chapter"]]):
+            raise BookError(
+                f"manifest: {entry['id']} names the figure {entry['figure']!r}, but chapter "
+                f"{entry['chapter']} defines no such label"
+            )
+
+
+def _outputs(notebook: nbformat.NotebookNode) -> Iterable[nbformat.NotebookNode]:
+    for cell in notebook.cells:
+        yield from cell.get("outputs", ())
+
+
+def _find() -> Path:
+    """Look for the manifest from the working directory upwards, then beside the library."""
+    here = Path.cwd()
+    for folder in (here, *here.parents, Path(__file__).parents[2]):
+        for candidate in (folder / "manifest.yml", folder / "book" / "manifest.yml"):
+            if candidate.is_file():
+                return candidate
+    raise BookError(f"book/manifest.yml was not found from {here} upwards: run in a checkout")
+
+
+def _check_entry(entry: object, papers: Mapping) -> None:
+    """Raise where an entry is incomplete or contradicts itself."""
+    name = entry.get("id", entry) if isinstance(entry, dict) else entry
+    if not isinstance(entry, dict):
+        raise BookError(f"manifest: an entry must be a mapping, but there is {name!r}")
+    for field in _REQUIRED:
+        if field not in entry:
+            raise BookError(f"manifest: {name} lacks {field!r}")
+    if unknown := set(entry) - {*_REQUIRED, *_OPTIONAL}:
+        raise BookError(f"manifest: {name} has unknown fields {sorted(unknown)}")
+    for field, known in (("paper", tuple(papers)), ("standing", STANDINGS)):
+        if entry[field] not in known:
+            raise BookError(f"manifest: {name}: {field} is {entry[field]!r}, not one of {known}")
+    if entry.get("scale", "laptop") not in SCALES:
+        raise BookError(f"manifest: {name}: scale is {entry['scale']!r}, not one of {SCALES}")
+    if (entry["published"] == "unknown") != (entry["standing"] == "unknown"):
+        raise BookError(f"manifest: {name}: 'published' and 'standing' are both unknown or neither")
+    for check in entry.get("checks", []):
+        if not {"glue", "tolerance", "what"} <= set(check):
+            raise BookError(f"manifest: a check of {name} lacks 'glue', 'tolerance' or 'what'")
+    if entry.get("figure") and entry["standing"] != "unknown" and not entry.get("checks"):
+        raise BookError(f"manifest: {name} is built and published, so it needs checks")

@@ -1,0 +1,91 @@
+"""The page that says what of the papers is reproduced, written from the manifest."""
+
+import math
+from collections.abc import Mapping
+
+import nbformat
+
+from sotlib.companion.book import manifest
+
+NAME = "appendix/reproduction"
+
+_INTRO = """\
+(reproduction)=
+# What is reproduced
+
+Every figure and table of the three papers is listed here, also those that the book does not have
+yet. This page is written when the book is built: the numbers under "ours" come from the executed
+chapters, and each status follows from them and from nothing else. Where "published" holds no
+number, "ours" is a difference from the published values. The word there says where these come
+from: "published" is printed by the authors, "config" is read in their public code.
+
+| status | meaning |
+|---|---|
+| reproduced | every compared number is within its tolerance |
+| differs | at least one is not |
+| reduced | computed with less resolution or a smaller budget than the comparison asks for |
+| published value unknown | rebuilt, but the authors' numbers are not public |
+| not yet | not in the book so far |
+
+This build ran the chapters at scale `{scale}`.
+
+{counts}
+"""
+
+
+def page(content: Mapping, notebooks: Mapping[str, nbformat.NotebookNode], *, scale: str) -> str:
+    """Write the page as MyST Markdown.
+
+    Parameters
+    ----------
+    content : mapping
+        The manifest, from :func:`sotlib.companion.book.manifest.load`.
+    notebooks : mapping
+        Executed chapters by page name.
+    scale : str
+        The scale at which they were executed.
+    """
+    measured = {name: manifest.glued_numbers(notebook) for name, notebook in notebooks.items()}
+    statuses = {
+        key: manifest.status(entry, measured.get(entry["chapter"], {}), scale=scale)
+        for key, entry in content["entries"].items()
+    }
+    values = list(statuses.values())
+    counts = ", ".join(f"{values.count(s)} {s}" for s in manifest.STATUSES if s in values)
+    parts = [_INTRO.format(scale=scale, counts=f"In numbers: {counts}.")]
+    for paper, title in content["papers"].items():
+        entries = [e for e in content["entries"].values() if e["paper"] == paper]
+        parts += [f"## {title['title']}", f"{title['citation']}\n"]
+        parts += ["| what | where | published | ours | tolerance | status |"]
+        parts += ["|---|---|---|---|---|---|"]
+        for entry in entries:
+            numbers = measured.get(entry["chapter"], {})
+            parts += _rows(entry, numbers, statuses[entry["id"]])
+        notes = [
+            f"- {e['label']}, {e['title']}: {e['note'].strip()}" for e in entries if e.get("note")
+        ]
+        parts += ["", *notes, ""]
+    return "\n".join(parts)
+
+
+def _rows(entry: Mapping, numbers: Mapping[str, float], status: str) -> list[str]:
+    """A row for the entry, and one for each of its checks."""
+    where = f"{{numref}}`{entry['figure']}`" if entry.get("figure") else f"`{entry['chapter']}`"
+    mark = f"<span class='status' data-status='{status}'>{status}</span>"
+    title = f"**{entry['label']}:** {entry['title']}"
+    rows = [_row([title, where, entry["standing"], "", "", mark])]
+    for check in entry.get("checks", []) if entry.get("figure") else []:
+        expected = check.get("expected")
+        published = "" if expected is None else f"{expected:g}"
+        number = numbers[check["glue"]]
+        ours = f"{number:.0f}" if float(number).is_integer() else f"{number:.2g}"
+        if math.isnan(number):  # what a chapter glues for a row without a record
+            ours = "not recorded yet"
+        tolerance = f"{check['tolerance']:g}"
+        # A rightwards arrow in front marks what belongs to the row above.
+        rows.append(_row([f"→ {check['what']}", "", published, ours, tolerance, ""]))
+    return rows
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

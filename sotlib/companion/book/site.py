@@ -1,0 +1,177 @@
+"""Stages executed chapters for Jupyter Book, renders them, and checks what came out."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from sotlib.companion.book._common import BookError, Layout, digest, read_text, write_atomically
+from sotlib.companion.book.chapters import Page
+
+# The tools that decide how the same stage looks.
+_RENDERERS = ("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme", "pydata-sphinx-theme")
+_NOT_STAGED = {".md", ".pyc"}
+
+
+def build_site(
+    layout: Layout,
+    pages: Sequence[Page],
+    notebooks: Mapping[str, nbformat.NotebookNode],
+    generated: Mapping[str, str],
+) -> bool:
+    """Stage, render and check the site, unless it stands already.
+
+    Parameters
+    ----------
+    layout : Layout
+        Where the book lies and where this build goes.
+    pages : sequence of Page
+        All pages of the table of contents.
+    notebooks : mapping
+        Executed chapters by page name.
+    generated : mapping
+        Text of the pages that the build writes, by name; and of files beside them, by path.
+
+    Returns
+    -------
+    bool
+        False where nothing had to be done.
+
+    Raises
+    ------
+    BookError
+        If Jupyter Book warns or fails, or a page has no HTML afterwards.
+    """
+    files = staged_files(layout, pages, notebooks, generated)
+    versions = {name: metadata.version(name) for name in _RENDERERS}
+    parts = {name: digest(data) for name, data in files.items()}
+    stamp = digest(json.dumps([versions, parts], sort_keys=True))
+    stamp_file = layout.out / "html.stamp"
+    with contextlib.suppress(OSError):
+        if stamp_file.read_text() == stamp and not missing_pages(layout.html, pages):
+            return False
+    stamp_file.unlink(missing_ok=True)
+    _write_stage(layout, files)
+    rendered = _render(layout)
+    if missing := missing_pages(rendered, pages):
+        raise BookError(f"no HTML was written for: {', '.join(missing)} (log: {_log(layout)})")
+    _swap(rendered, layout.html)
+    write_atomically(stamp_file, stamp)
+    return True
+
+
+def staged_files(
+    layout: Layout,
+    pages: Sequence[Page],
+    notebooks: Mapping[str, nbformat.NotebookNode],
+    generated: Mapping[str, str],
+) -> dict[str, bytes]:
+    """Everything that Jupyter Book reads, by path relative to the stage."""
+    files = {
+        "_config.yml": site_config(read_text(layout.config, "the settings")).encode(),
+        "_toc.yml": layout.toc.read_bytes(),
+    }
+    for page in pages:
+        if page.name in notebooks:
+            text = nbformat.writes(notebooks[page.name])
+            files[f"{page.name}.ipynb"] = text.encode()
+        else:
+            files[f"{page.name}.md"] = generated.get(page.name, page.text).encode()
+    names = {page.name for page in pages}
+    files |= {path: text.encode() for path, text in generated.items() if path not in names}
+    for path in sorted(layout.source.rglob("*")):
+        parts = path.relative_to(layout.source).parts
+        hidden = any(part.startswith((".", "__pycache__")) for part in parts)
+        if path.is_file() and not hidden and path.suffix not in _NOT_STAGED:
+            files["/".join(parts)] = path.read_bytes()
+    return files
+
+
+def site_config(text: str) -> str:
+    """The settings, with buttons to the repository once its address is set.
+
+    ``repository: url`` in ``_config.yml`` is the one place; without it there are no buttons.
+    """
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BookError(f"_config.yml is not valid YAML: {error}") from None
+    if (config.get("repository") or {}).get("url"):
+        config.setdefault("html", {}).update(use_repository_button=True, use_issues_button=True)
+        config["launch_buttons"] = {
+            "colab_url": "https://colab.research.google.com",
+            "binderhub_url": "https://mybinder.org",
+        }
+    else:
+        config.pop("repository", None)
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+def missing_pages(html: Path, pages: Sequence[Page]) -> list[str]:
+    """Pages without HTML."""
+    return [page.name for page in pages if not (html / f"{page.name}.html").is_file()]
+
+
+def _write_stage(layout: Layout, files: Mapping[str, bytes]) -> None:
+    """Write the stage anew, so that nothing of an earlier build is left in it."""
+    shutil.rmtree(layout.stage, ignore_errors=True)
+    for name, data in files.items():
+        path = layout.stage / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def _render(layout: Layout) -> Path:
+    """Run Jupyter Book into a temporary folder; warnings are errors."""
+    output = layout.out / "render"
+    shutil.rmtree(output, ignore_errors=True)
+    # `python -m jupyter_book…` does nothing and exits 0: the script is needed.
+    script = Path(sysconfig.get_path("scripts")) / "jupyter-book"
+    command = [script, "build", layout.stage, "--path-output", output]
+    command += ["--all", "-W", "-n", "--keep-going"]
+    environment = os.environ | {"PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
+    try:
+        run = subprocess.run(
+            [str(part) for part in command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise BookError(f"{script} is missing: install the extra 'book'") from None
+    write_atomically(_log(layout), run.stdout)
+    if run.returncode:
+        raise BookError(f"jupyter-book failed: {_faults(run.stdout)}\n  log: {_log(layout)}")
+    return output / "_build" / "html"
+
+
+def _faults(log: str) -> str:
+    """The warnings and errors of a log, or its end where it names none."""
+    lines = log.splitlines()
+    faults = [line for line in lines if "WARNING" in line or "ERROR" in line]
+    return "\n  ".join(faults[:20] or lines[-15:])
+
+
+def _swap(rendered: Path, html: Path) -> None:
+    """Put the new site in the place of the old one."""
+    old = html.with_name("html.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if html.exists():
+        html.replace(old)
+    rendered.replace(html)
+    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(rendered.parents[1], ignore_errors=True)
+
+
+def _log(layout: Layout) -> Path:
+    return layout.out / "jupyter-book.log"

@@ -1,0 +1,69 @@
+"""The page that says what this build was made with and how long each chapter took."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sotlib.companion._provenance import machine, versions
+from sotlib.companion.book import cache
+
+NAME = "appendix/status"
+_PACKAGES = ("sotlib", "torch", "numpy", "scipy", "numba", "librosa", "nnAudio", "POT")
+_TOOLS = ("matplotlib", "jupyter-book", "sphinx", "myst-nb", "papermill", "jupytext")
+
+_INTRO = """\
+(status)=
+# This build
+
+What the site was made with, written when it is built. Chapters are executed once and kept until
+something that they depend on changes; the times are those of that execution.
+
+Scale: **{scale}** (`smoke`, `laptop` or `paper`; see {{doc}}`troubleshooting`). Machine: {machine}.
+
+| chapter | executed in |
+|---|---|
+{chapters}
+| **together** | **{total}** |
+
+| package | version |
+|---|---|
+{versions}
+
+All versions are pinned in `requirements.lock`.
+"""
+
+
+def page(names: Sequence[str], folder: Path, *, scale: str) -> str:
+    """Write the page as MyST Markdown.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The chapters.
+    folder : Path
+        Where executed chapters are kept, with the times that they took.
+    scale : str
+        The scale at which they were executed.
+    """
+    seconds = {name: cache.seconds_of(folder, name) for name in names}
+    rows = [f"| {{doc}}`/{name}` | {_duration(value)} |" for name, value in seconds.items()]
+    found = {"python": "Python"} | {name: name for name in (*_PACKAGES, *_TOOLS)}
+    listed = versions((*_PACKAGES, *_TOOLS))
+    return _INTRO.format(
+        scale=scale,
+        machine=describe(machine()),
+        chapters="\n".join(rows),
+        total=_duration(sum(value or 0 for value in seconds.values())),
+        versions="\n".join(f"| {found[name]} | {version} |" for name, version in listed.items()),
+    )
+
+
+def describe(found: dict) -> str:
+    """A machine in a phrase."""
+    parts = [found["cpu"], f"{found['cores']} cores", found.get("gpu", "")]
+    return ", ".join(filter(None, parts))
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    return f"{seconds / 60:.1f} min" if seconds >= 100 else f"{seconds:.0f} s"

@@ -1,0 +1,52 @@
+"""The page for teachers: what each chapter needs, gives and takes, read from the chapters."""
+
+import re
+from collections.abc import Sequence
+
+from sotlib.companion.book.assignment import checks
+from sotlib.companion.book.chapters import Page, read_notebook
+from sotlib.companion.book.exercises import pieces
+
+NAME = "appendix/for-teachers"
+MARK = "<!-- chapters -->"
+# Minutes: reading 150 words, a cell of code, an exercise.
+_WORDS, _CELL, _EXERCISE = 150, 1.5, 12
+
+
+def page(text: str, pages: Sequence[Page]) -> str:
+    """Write a section for each chapter where the page's source has ``<!-- chapters -->``."""
+    return text.replace(MARK, "\n".join(_section(p) for p in pages if is_chapter(p)))
+
+
+def is_chapter(page: Page) -> bool:
+    """Whether a page is a chapter of one of the papers, not the introduction or an appendix."""
+    folder, _, _ = page.name.rpartition("/")
+    return page.is_notebook and folder not in ("", "appendix")
+
+
+def goals(chapter: Page) -> str:
+    """The paragraph of a chapter that begins with **You need**; empty where there is none."""
+    match = re.search(r"^\*\*You need\*\* .*?(?=\n\n)", chapter.text, re.M | re.S)
+    return match[0] if match else ""
+
+
+def minutes(chapter: Page) -> int:
+    """An estimate from the chapter's length, rounded to five minutes."""
+    parts = pieces(read_notebook(chapter), chapter.name)
+    words = sum(len(p.cell.source.split()) for p in parts if not p.is_code and not p.solution)
+    cells = sum(p.is_code and not p.solution for p in parts)
+    exercises = len({p.exercise for p in parts if p.exercise})
+    return 5 * max(1, round((words / _WORDS + cells * _CELL + exercises * _EXERCISE) / 5))
+
+
+def _section(chapter: Page) -> str:
+    parts = pieces(read_notebook(chapter), chapter.name)
+    exercises = len({p.exercise for p in parts if p.exercise})
+    folder = chapter.name.rpartition("/")[0]
+    # Links of the chapter are relative to its folder.
+    text = re.sub(r"\{doc\}`(?!/)([\w./-]+)`", rf"{{doc}}`/{folder}/\1`", goals(chapter))
+    count = f"{exercises} exercise{'s' * (exercises != 1)}, {checks(parts)} with a self-check"
+    command = f"`make assignment CHAPTER={chapter.name}`" if exercises else ""
+    facts = [f"About {minutes(chapter)} minutes", count if exercises else "no exercises", command]
+    title = f"### {{doc}}`/{chapter.name}`"
+    return f"{title}\n\n{text}\n\n{'; '.join(filter(None, facts))}.\n"

@@ -1,0 +1,193 @@
+"""Training of a sound matcher: epochs of a number of sounds, damping, the best weights, resuming.
+
+Every epoch starts from random numbers of its own, drawn from the run's seed and the epoch's number.
+So a state between epochs needs none of them; one within an epoch, where a training was asked to
+stop, holds torch's.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from sotlib.companion.checkpoints import save_checkpoint
+from sotlib.companion.experiments.drum.evaluation import errors, predict, validate
+from sotlib.companion.experiments.sot.training import TrainingDiverged, stopping
+from sotlib.companion.experiments.state import copied_weights, load_state, save_state
+
+
+class MatchingTraining:
+    """Train a model for a number of epochs, from the last checkpoint if there is one.
+
+    Parameters
+    ----------
+    model : SoundMatcher
+        Its ``state_dict`` is what is trained.
+    objective : nn.Module
+        One of `drum_objectives`. Where it has ``damping``, that is told the validation loss of
+        every epoch.
+    folds : dict of str to Fold
+        ``train``, ``validation`` and ``test``. What becomes of the test fold stands in the curve
+        and decides nothing.
+    limits : Budget
+        Of the experiment: ``epochs``, ``epoch_sounds`` and ``learning_rate``.
+    batch : int
+        Sounds in a step.
+    seed : int
+        Of the order of sounds and of the dropouts.
+    checkpoint : path
+        Where the state is kept while the training goes on.
+    identity : dict
+        What the checkpoint must agree with.
+    """
+
+    def __init__(self, *, model, objective, folds, limits, batch, seed, checkpoint, identity):
+        self.model, self.objective, self.folds = model, objective, folds
+        self.limits, self.batch, self.seed = limits, batch, seed
+        self.path, self.identity = Path(checkpoint), identity
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=limits.learning_rate)
+        self.device = next(model.parameters()).device
+        self.epoch, self.curve, self.best = 0, [], {}
+        self.timing = {"training": [], "validation": []}
+        self.within = None  # what is done of the epoch in which a training was stopped
+
+    def run(self, progress=None):
+        """Train; the model has the best weights afterwards. Returns the curve."""
+        self._resume()
+        if not self.curve:
+            self._validate(None)
+        while self.epoch < self.limits.epochs:
+            started = time.monotonic() - (self.within["seconds"] if self.within else 0.0)
+            damping = self._damping()
+            loss = self._train_epoch(progress, started)
+            self.timing["training"].append(round(time.monotonic() - started, 3))
+            self.epoch += 1
+            self._validate({"loss": loss, **damping})
+            self._save()
+            if progress is not None:
+                progress(self.epoch * self.limits.epoch_sounds)
+        self.model.load_state_dict(self.best["weights"])
+        return self.curve
+
+    def save_best(self, path, numbers):
+        """Write the best weights."""
+        save_checkpoint(path, self.best["weights"], numbers | {"epoch": self.best["epoch"]})
+
+    def forget(self):
+        """Remove the checkpoint: the training is finished and recorded."""
+        self.path.unlink(missing_ok=True)
+
+    def _train_epoch(self, progress, started):
+        fold, limits = self.folds["train"], self.limits
+        drawn = np.random.default_rng([self.seed, self.epoch])
+        passes = -(-limits.epoch_sounds // len(fold))
+        order = np.concatenate([drawn.permutation(len(fold)) for _ in range(passes)])
+        order = torch.from_numpy(order[: limits.epoch_sounds]).to(self.device)
+        cuda = [self.device] if self.device.type == "cuda" else []
+        self.model.train()
+        self.objective.train()
+        with torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(int(drawn.integers(2**62)))
+            done, total = self._take_up()
+            while done < len(order):
+                indices = order[done : done + self.batch]
+                total += self._step(fold, indices) * len(indices)
+                done += len(indices)
+                stopped = stopping(progress, self.epoch * limits.epoch_sounds + done)
+                if stopped:
+                    seconds = time.monotonic() - started
+                    within = {"done": done, "total": total, "seconds": seconds}
+                    self._save(
+                        within | {"device": self.device.type}, state=self._random.get_state()
+                    )
+                    raise stopped
+        return total / limits.epoch_sounds
+
+    @property
+    def _random(self):
+        """The generator that the dropouts draw from: torch's own, of the device."""
+        if self.device.type != "cuda":
+            return torch.default_generator
+        torch.cuda.init()
+        return torch.cuda.default_generators[self.device.index or 0]
+
+    def _take_up(self):
+        """Sounds that are done of the epoch, and the sum of their losses."""
+        if self.within is None:
+            return 0, 0.0
+        within, self.within = self.within, None
+        if within["device"] == self.device.type:
+            self._random.set_state(within["state"])
+        else:
+            torch.manual_seed(torch.initial_seed() ^ within["done"])
+            tqdm.write(
+                f"{self.path} was written on {within['device']} and goes on on "
+                f"{self.device.type}, which has other random numbers: the dropouts of this epoch "
+                "are not those of an uninterrupted run",
+                file=sys.stderr,
+            )
+        return within["done"], within["total"]
+
+    def _step(self, fold, indices):
+        self.optimizer.zero_grad(set_to_none=True)
+        given = self.model.given
+        known = None if given is None else fold.scaled[indices, given]
+        loss = self.objective(self.model(fold.spectra[indices], known), fold, indices)
+        loss.backward()
+        value = loss.item()
+        if not np.isfinite(value):
+            raise TrainingDiverged(
+                f"{self.identity}: the loss is {value} in epoch {self.epoch}. A lower learning "
+                "rate may help; the last checkpoint holds the state before this epoch."
+            )
+        self.optimizer.step()
+        return value
+
+    def _validate(self, trained):
+        started = time.monotonic()
+        fold = self.folds["validation"]
+        values = validate(predict(self.model, fold), fold, self.objective)
+        self.timing["validation"].append(round(time.monotonic() - started, 3))
+        values["test"] = errors(predict(self.model, self.folds["test"]), self.folds["test"])
+        self.curve.append({"epoch": self.epoch, **(trained or {}), **values})
+        if not trained:
+            # Not a candidate: untrained, it says the middle of all ranges, where validation lies.
+            return
+        if hasattr(self.objective, "damping"):
+            self.objective.damping.step(values["validation"])
+        if not self.best or values["validation"] < self.best["value"]:
+            weights = copied_weights(self.model)
+            self.best = {"epoch": self.epoch, "value": values["validation"], "weights": weights}
+
+    def _damping(self):
+        """Damping of the present epoch, for the curve."""
+        if not hasattr(self.objective, "damping"):
+            return {}
+        relative = self.objective.damping.value
+        return {"damping": relative, "damping_absolute": relative * self.objective.largest}
+
+    def _save(self, within=None, **state):
+        damping = getattr(self.objective, "damping", None)
+        numbers = {
+            "identity": self.identity,
+            "epoch": self.epoch,
+            "curve": self.curve,
+            "timing": self.timing,
+            "damping": damping and damping.state_dict(),
+            "within": within,
+        }
+        save_state(self.path, self.model, self.best, self.optimizer, numbers, **state)
+
+    def _resume(self):
+        found = load_state(self.path, self.model, self.optimizer, self.identity)
+        if found is not None:
+            self.best, numbers, tensors = found
+            if numbers.get("within"):
+                self.within = numbers["within"] | {"state": tensors["state"]}
+            if numbers["damping"] is not None:
+                self.objective.damping.load_state_dict(numbers["damping"])
+            self.epoch, self.curve = numbers["epoch"], numbers["curve"]
+            self.timing = numbers["timing"]

@@ -1,0 +1,65 @@
+"""Why SOT trainings succeed or fail: data, phase, learning rate, frames, dropout.
+
+Rows change one thing of SOT-2048 each. Explained in chapter ``sot/table``.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from sotlib._core import check as _check
+from sotlib.companion.experiments.sot import table as sot_table
+
+SEEDS = (123, 456, 789)
+_SOT = sot_table.ROWS["SOT-2048"]
+
+ROWS = {
+    "as-published": _SOT,
+    "uniform-counts": replace(_SOT, counts="uniform"),
+    "first-phase-0": replace(_SOT, first_phase=0),
+    "both": replace(_SOT, counts="uniform", first_phase=0),
+    "no-dropout": replace(_SOT, dropout=0.0),
+}
+_LIMITS = replace(sot_table.BUDGETS["reduced"], steps=8000)
+_TEXT = "8000 steps instead of 22 000, {} of each signal instead of 16"
+BUDGETS = {
+    "reduced": replace(_LIMITS, reduced=_TEXT.format("one frame")),
+    "rate-1e-3": replace(
+        _LIMITS,
+        learning_rate=1e-3,
+        reduced=f"learning rate 1e-3 instead of 1e-4, {_TEXT.format('one frame')}",
+    ),
+    "4-frames": replace(_LIMITS, frames=4, reduced=_TEXT.format("four frames")),
+    "16-frames": replace(_LIMITS, frames=16, reduced="8000 steps instead of 22 000"),
+    "smoke": sot_table.BUDGETS["smoke"],
+}
+QUEUE = (
+    ("reduced", ("uniform-counts", "first-phase-0", "both"), SEEDS),
+    ("rate-1e-3", ("as-published",), SEEDS),
+    ("reduced", ("no-dropout",), SEEDS),
+    ("4-frames", ("as-published", "no-dropout"), SEEDS),
+    ("16-frames", ("as-published", "no-dropout"), SEEDS[:1]),
+)
+
+
+def default_seeds(budget: str) -> list[int]:
+    """Three of the paper's."""
+    return list(SEEDS)
+
+
+def run(
+    row: str,
+    seed: int,
+    *,
+    budget: str = "reduced",
+    folder: str | os.PathLike,
+    device: str | torch.device = "cpu",
+    progress: Callable[[int], object] | None = None,
+) -> dict:
+    """Carry out one run; see `sot_table.run`."""
+    _check.one_of("row", row, tuple(ROWS))
+    _check.one_of("budget", budget, tuple(BUDGETS))
+    options = {"folder": folder, "device": device, "progress": progress}
+    return sot_table.train("sot_why", row, ROWS[row], seed, budget, BUDGETS[budget], **options)

@@ -1,0 +1,58 @@
+"""Where runs are carried out: processes of this machine, or a Dask cluster."""
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+
+from sotlib.companion.runner.tasks import become_worker, one_thread
+
+PATIENCE = "20s"  # with a scheduler that does not answer
+SETTINGS = {
+    "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep
+    # glibc keeps what a step freed for the next one: asking the system for fresh memory took two
+    # fifths of a step on 16 frames (benchmarks/bench_training.py).
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+}
+
+
+@contextlib.contextmanager
+def processes(workers: int) -> Iterator[Executor]:
+    """Processes on this machine, one thread each; on a GPU they take turns.
+
+    Threads of one process would share more of it, but also Python's lock and torch's random
+    numbers, and all backward passes on a GPU go through one thread of a process.
+    """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    # A forked process would inherit locks of torch's threads, and none of these settings.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=become_worker, initargs=(os.getpid(),)
+    )
+    try:
+        yield pool
+    finally:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """The workers of a Dask scheduler; what a lost worker did is given to another."""
+    try:
+        from distributed import Client
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "a Dask cluster needs the package distributed: pip install 'sotlib[cluster]'"
+        ) from None
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except OSError as error:
+        raise ConnectionError(f"no Dask scheduler answers at {address}: {error}") from None
+    with client:
+        client.run(one_thread)
+        yield client.get_executor(pure=False)

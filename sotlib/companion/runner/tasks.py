@@ -1,0 +1,161 @@
+"""What a sweep consists of, and how one part of it is carried out, wherever that is."""
+
+import importlib
+import os
+import pkgutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+import sotlib.companion.experiments
+from sotlib._core import check as _check
+from sotlib.companion.experiments.sot.training import Stopped
+
+MARKER = "sweep.lock"  # lies in the folder while a sweep goes on; workers look for it
+
+_parent = None  # of this process, where it is a worker of a sweep
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run: a row of an experiment with a seed and a budget."""
+
+    experiment: str
+    row: str
+    seed: int
+    budget: str
+
+    @property
+    def name(self) -> str:
+        """How its files are called."""
+        return f"{self.row}-{self.seed}"
+
+    @property
+    def steps(self) -> int:
+        """Its length, for the progress bar."""
+        return experiment(self.experiment).BUDGETS[self.budget].steps
+
+
+def experiment(name: str) -> ModuleType:
+    """The module of an experiment; ValueError lists those that there are."""
+    _check.one_of("experiment", name, tuple(_names()))
+    return importlib.import_module(f"sotlib.companion.experiments.{name}")
+
+
+def _names() -> list[str]:
+    return [
+        module.name
+        for module in pkgutil.iter_modules(sotlib.companion.experiments.__path__)
+        if hasattr(importlib.import_module(f"sotlib.companion.experiments.{module.name}"), "ROWS")
+    ]
+
+
+def default_seeds(name: str, budget: str) -> list[int]:
+    """Seeds of a sweep that is given none: the experiment's own."""
+    module = experiment(name)
+    _check.one_of("budget", budget, tuple(module.BUDGETS))
+    return module.default_seeds(budget)
+
+
+def plan(name: str, *, budget: str, seeds: list[int], rows: list[str] | None = None) -> list[Task]:
+    """The runs of a sweep: all rows with the first seed, then with the next one.
+
+    So, wherever a sweep stops, its rows have come equally far.
+
+    Examples
+    --------
+    >>> from sotlib.companion.runner import plan
+    >>> [t.name for t in plan("sot_table", budget="smoke", seeds=[1, 2], rows=["MSS-Lin"])]
+    ['MSS-Lin-1', 'MSS-Lin-2']
+    """
+    module = experiment(name)
+    _check.one_of("budget", budget, tuple(module.BUDGETS))
+    for row in rows or ():
+        _check.one_of("rows", row, tuple(module.ROWS))
+    if len(set(seeds)) != len(seeds) or not seeds:
+        raise ValueError(f"seeds must be different numbers, at least one; got {seeds}.")
+    for seed in seeds:
+        _check.count("seeds", seed, least=0)
+    return [Task(name, row, seed, budget) for seed in seeds for row in rows or module.ROWS]
+
+
+def queue(name: str | None = None) -> list[Task]:
+    """What an experiment, or each that has a ``QUEUE``, wants carried out, in this order.
+
+    Examples
+    --------
+    >>> from sotlib.companion.runner import queue
+    >>> [(task.budget, task.name) for task in queue("sot_table")][:2]
+    [('reduced', 'SOT-2048-123'), ('reduced', 'SOT-2048-456')]
+    """
+    names = [name] if name else [known for known in _names() if hasattr(experiment(known), "QUEUE")]
+    tasks = []
+    for name in names:
+        for budget, rows, seeds in getattr(experiment(name), "QUEUE", ()):
+            tasks += plan(name, budget=budget, seeds=list(seeds), rows=list(rows))
+    if not tasks:
+        raise ValueError(f"the experiment {name} declares no QUEUE: name a budget, rows and seeds.")
+    return list(dict.fromkeys(tasks))
+
+
+def carry_out(
+    task: Task,
+    folder: Path,
+    device: str = "cpu",
+    deadline: float | None = None,
+) -> bool:
+    """Carry out one run in this process; returns whether it came to its end.
+
+    At the `deadline`, seconds since the epoch, it is stopped and its state kept.
+    """
+    folder = Path(folder)
+    if not (folder / MARKER).exists():
+        raise FileNotFoundError(
+            f"the folder of the sweep, {folder}, is not here: all workers must see it under the "
+            "same path (a shared file system)"
+        )
+    progress = folder / f"{task.name}.progress"
+    written = 0.0
+
+    def late() -> bool:
+        return deadline is not None and time.time() >= deadline
+
+    def report(step: int) -> None:
+        nonlocal written
+        if _parent is not None and os.getppid() != _parent:
+            os._exit(1)  # the pool would catch an exception and wait for work for ever
+        stop = late()
+        if stop or time.monotonic() - written > 1:
+            progress.write_text(str(step), encoding="utf-8")
+            written = time.monotonic()
+        if stop:
+            raise Stopped
+
+    if late():
+        return False
+    try:
+        experiment(task.experiment).run(
+            task.row, task.seed, budget=task.budget, folder=folder, device=device, progress=report
+        )
+    except Stopped:
+        return False  # how far it has come stays written, as its state does
+    except BaseException:
+        progress.unlink(missing_ok=True)
+        raise
+    progress.unlink(missing_ok=True)
+    return True
+
+
+def become_worker(parent: int) -> None:
+    """Be a worker of the sweep in the process `parent`: with one thread, and not beyond its end."""
+    global _parent
+    _parent = parent
+    one_thread()
+
+
+def one_thread() -> None:
+    """Leave the other cores to the other workers: side by side is faster than threads in each."""
+    torch.set_num_threads(1)

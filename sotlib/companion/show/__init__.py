@@ -1,0 +1,11 @@
+"""What the chapters share to show things: the style of figures, sounds, sliders and tables.
+
+Needs the ``book`` extra; matplotlib, soundfile and IPython are imported when first used.
+"""
+
+from sotlib.companion.show.slider import slider
+from sotlib.companion.show.sound import play
+from sotlib.companion.show.style import COLOURS, use_style
+from sotlib.companion.show.table import table
+
+__all__ = ["COLOURS", "play", "slider", "table", "use_style"]

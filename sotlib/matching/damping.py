@@ -1,0 +1,168 @@
+"""How the damping of the PNP loss changes from epoch to epoch (Levenberg-Marquardt)."""
+
+import math
+
+from sotlib._core import check as _check
+
+
+class ConstantDamping:
+    """The same damping in every epoch.
+
+    Parameters
+    ----------
+    initial : float
+        Damping, 0 or more, in the unit of the metric's eigenvalues.
+
+    Attributes
+    ----------
+    value : float
+        Damping of the present epoch.
+
+    Notes
+    -----
+    The authors' constant damping was 10^5; such numbers belong to their scaling of the features.
+    See `sotlib.matching.metric.largest_eigenvalue`. Explained in chapter ``pnp/damping``.
+
+    Examples
+    --------
+    >>> damping = ConstantDamping(1e5)
+    >>> damping.step(validation_loss=0.3)
+    100000.0
+    """
+
+    _state = ("initial", "value")
+
+    def __init__(self, initial: float):
+        if initial != 0:
+            _check.positive("initial", initial)
+        self.initial = float(initial)
+        self.value = self.initial
+
+    def step(self, validation_loss: float | None = None) -> float:
+        """End an epoch; return the damping of the next one."""
+        return self.value
+
+    def state_dict(self) -> dict[str, float]:
+        """Everything needed to go on from here, as plain numbers."""
+        return {name: getattr(self, name) for name in self._state}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Go on from a `state_dict`.
+
+        Raises
+        ------
+        ValueError
+            Where the state is that of another policy.
+        """
+        if set(state) != set(self._state):
+            raise ValueError(
+                f"state must hold {sorted(self._state)}, as {type(self).__name__}.state_dict() "
+                f"gives; got {sorted(state)}."
+            )
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+class ScheduledDamping(ConstantDamping):
+    r"""Damping that falls by the same factor in every epoch.
+
+    .. math:: \lambda_{k+1} = \lambda_k (\lambda_{end} / \lambda_0)^{1/n}
+
+    With the end at 1, the default, this is the authors' rule
+    :math:`\lambda \leftarrow \lambda \lambda_0^{-1/n}`. It goes on falling after n epochs.
+
+    Parameters
+    ----------
+    initial : float
+        Damping of the first epoch, above `final`.
+    epochs : int
+        n, after how many epochs `final` is reached. The authors tried 5, 10, 15, …
+    final : float
+        Damping reached then. The authors' 1 is an absolute number: choose it with the scale of
+        the metric.
+
+    Notes
+    -----
+    Explained in chapter ``pnp/damping``.
+
+    Examples
+    --------
+    >>> damping = ScheduledDamping(100.0, epochs=2)
+    >>> [damping.step(), damping.step()]
+    [10.0, 1.0]
+    """
+
+    _state = ("initial", "value", "epochs", "final", "epoch")
+
+    def __init__(self, initial: float, *, epochs: int, final: float = 1.0):
+        super().__init__(initial)
+        _check.count("epochs", epochs)
+        _check.positive("final", final)
+        if initial <= final:
+            raise ValueError(
+                f"initial must be above final, or the damping would rise; got {initial} and "
+                f"{final}."
+            )
+        self.epochs = epochs
+        self.final = float(final)
+        self.epoch = 0
+
+    def step(self, validation_loss: float | None = None) -> float:
+        """End an epoch; return the damping of the next one."""
+        self.epoch += 1
+        self.value = self.initial * (self.final / self.initial) ** (self.epoch / self.epochs)
+        return self.value
+
+
+class AdaptiveDamping(ConstantDamping):
+    """Damping that falls when the validation loss improves, and is held, or rises, when not.
+
+    Parameters
+    ----------
+    initial : float
+        Damping of the first epoch, and its upper limit. The authors start from 10^20.
+    accelerate : float
+        Factor after an epoch with a validation loss below all earlier ones, in (0, 1]. The first
+        epoch counts as an improvement.
+    brake : float
+        Factor after any other epoch, 1 or more. A loss that is not a number is no improvement.
+
+    Notes
+    -----
+    The factors are the paper's; whether it compares with the best epoch so far or with the last
+    one is not stated, and the best is our choice. Explained in chapter ``pnp/damping``.
+
+    Examples
+    --------
+    >>> damping = AdaptiveDamping(1000.0)
+    >>> [round(damping.step(loss), 6) for loss in (0.5, 0.4, 0.6)]
+    [200.0, 40.0, 40.0]
+    """
+
+    _state = ("initial", "value", "accelerate", "brake", "best")
+
+    def __init__(self, initial: float, *, accelerate: float = 0.2, brake: float = 1.0):
+        super().__init__(initial)
+        _check.positive("accelerate", accelerate)
+        _check.positive("brake", brake)
+        if accelerate > 1 or brake < 1:
+            raise ValueError(
+                f"accelerate must be at most 1 and brake at least 1; got {accelerate} and {brake}."
+            )
+        self.accelerate = float(accelerate)
+        self.brake = float(brake)
+        self.best = math.inf
+
+    def step(self, validation_loss: float | None = None) -> float:
+        """End an epoch with its validation loss; return the damping of the next one."""
+        if validation_loss is None:
+            raise ValueError(
+                "validation_loss must be given: AdaptiveDamping follows it. "
+                "Call step(validation_loss) once an epoch."
+            )
+        loss = float(validation_loss)
+        improved = loss < self.best
+        self.best = min(self.best, loss) if improved else self.best
+        self.value *= self.accelerate if improved else self.brake
+        self.value = min(self.value, self.initial)
+        return self.value

@@ -1,0 +1,116 @@
+"""Compiled loops of the short-time Fourier transform: frames, overlap-add, and magnitudes.
+
+Real and imaginary parts alternate in rows without a further axis, and what differs at the edges
+stands behind the loop: so the compiler works on many bins at once.
+"""
+
+import numpy as np
+
+from sotlib._core.compiled import compiled
+
+
+@compiled()
+def frames(padded, window, hop, out):
+    """Windowed frames (signals, frames, size) of signals (signals, samples)."""
+    size = window.shape[0]
+    for signal in range(out.shape[0]):
+        for frame in range(out.shape[1]):
+            samples = padded[signal, frame * hop : frame * hop + size]
+            piece = out[signal, frame]
+            for k in range(size):
+                piece[k] = samples[k] * window[k]
+
+
+@compiled()
+def overlap_add(pieces, window, hop, out):
+    """Add windowed frames (signals, frames, size) to signals (signals, samples)."""
+    size = window.shape[0]
+    for signal in range(pieces.shape[0]):
+        for frame in range(pieces.shape[1]):
+            samples = out[signal, frame * hop : frame * hop + size]
+            piece = pieces[signal, frame]
+            for k in range(size):
+                samples[k] += piece[k] * window[k]
+
+
+@compiled(fastmath=True)
+def magnitudes(spectrum, power, out):
+    """Magnitudes (rows, bins) of a spectrum (rows, 2 · bins), or their squares if `power` is 2."""
+    for row in range(out.shape[0]):
+        pairs, magnitude = spectrum[row], out[row]
+        for k in range(magnitude.shape[0]):
+            real, imaginary = pairs[2 * k], pairs[2 * k + 1]
+            square = real * real + imaginary * imaginary
+            magnitude[k] = square if power == 2 else np.sqrt(square)
+
+
+# NumPy's division gives inf or NaN; Python's would need a branch to raise an error.
+@compiled(error_model="numpy")
+def slopes(spectrum, power, grad, magnitude, size):
+    """Overwrite a spectrum with the gradient that the inverse FFT of `size` brings to the frames.
+
+    `grad` is that with respect to `magnitude`, which `magnitudes` gave. Where a magnitude is 0 its
+    direction is unknown and the gradient is 0.
+    """
+    for row in range(grad.shape[0]):
+        pairs, slope, x = spectrum[row], grad[row], magnitude[row]
+        for k in range(slope.shape[0]):
+            scale = slope[k]
+            if power == 1:
+                scale = scale / (x[k] + x[k]) if x[k] > 0 else scale * 0
+            pairs[2 * k] *= scale
+            pairs[2 * k + 1] *= scale
+        _double_edges(pairs, size)
+
+
+# Weights and floor come in the dtype of the magnitudes.
+@compiled(fastmath={"reassoc", "nsz", "contract", "arcp"}, error_model="numpy")
+def differences(spectrum, ours, other, log_ours, log_other, linear, logarithmic, floor, p, size):
+    """Sums of linear and logarithmic differences; `spectrum` becomes their gradient as in `slopes`.
+
+    With `power` 1: `ours` are the magnitudes of the spectrum.
+    """
+    sums = np.zeros(2)
+    zero = linear * 0
+    for row in range(ours.shape[0]):
+        pairs, x, y = spectrum[row], ours[row], other[row]
+        log_x, log_y = log_ours[row], log_other[row]
+        linear_sum, log_sum = zero, zero
+        for k in range(x.shape[0]):
+            difference = x[k] - y[k]
+            if p == 1:
+                slope = _signed(linear, difference)
+                linear_sum += abs(difference)
+            else:
+                slope = linear * (difference + difference)
+                linear_sum += difference * difference
+            if logarithmic != zero:
+                difference = log_x[k] - log_y[k]
+                if p == 1:
+                    direction = _signed(logarithmic, difference)
+                    log_sum += abs(difference)
+                else:
+                    direction = logarithmic * (difference + difference)
+                    log_sum += difference * difference
+                slope += direction / x[k] if x[k] >= floor else zero
+            scale = slope / (x[k] + x[k]) if x[k] > zero else zero
+            pairs[2 * k] *= scale
+            pairs[2 * k + 1] *= scale
+        _double_edges(pairs, size)
+        sums[0] += linear_sum
+        sums[1] += log_sum
+    return sums
+
+
+@compiled()
+def _signed(weight, difference):
+    zero = weight * 0
+    return weight if difference > zero else (-weight if difference < zero else zero)
+
+
+@compiled()
+def _double_edges(pairs, size):
+    """Bins without a mirror image: the inverse FFT counts all others twice."""
+    pairs[0] *= 2
+    if size % 2 == 0:
+        pairs[-2] *= 2

@@ -1,0 +1,76 @@
+"""The mel spectrogram."""
+
+from typing import Literal
+
+import librosa
+from torch import Tensor
+
+from sotlib._core import check as _check
+from sotlib._core.precision import full_precision
+from sotlib.transforms.stft import STFT, Transform
+
+
+class MelSpectrogram(Transform):
+    """Power mel spectrogram: HTK scale, triangular filters of height 1, periodic Hann window.
+
+    Parameters
+    ----------
+    fft_size, hop_length, sample_rate
+        As for `STFT`, whose frames are centred here.
+    n_mels : int, default 128
+        Number of bands between 0 Hz and half the sample rate.
+
+    Raises
+    ------
+    ValueError
+        On unknown options, and when a signal is too short for the first frame.
+
+    Notes
+    -----
+    The conventions of ``sot-loss``. Its only position scaling there, 'normalized', is
+    ``index / (n_mels - 1)`` and is so here; 'absolute' gives the centre frequencies in Hz.
+    Explained in chapter ``sot/transport``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sotlib import MelSpectrogram
+    >>> MelSpectrogram(n_mels=40)(torch.randn(2, 22050)).shape
+    torch.Size([2, 40, 87])
+    """
+
+    cure = "take a smaller fft_size"
+
+    def __init__(
+        self,
+        *,
+        fft_size: int = 1024,
+        hop_length: int = 256,
+        n_mels: int = 128,
+        sample_rate: float = 22050,
+    ):
+        super().__init__(sample_rate)
+        _check.count("n_mels", n_mels)
+        self.stft = STFT(
+            fft_size=fft_size, hop_length=hop_length, window="hann",
+            sample_rate=sample_rate, power=2,
+        )  # fmt: skip
+        self.shortest = self.stft.shortest
+        settings = {"sr": sample_rate, "n_fft": fft_size, "n_mels": n_mels}
+        filters = librosa.filters.mel(**settings, htk=True, norm=None, dtype="float64")
+        centres = librosa.mel_frequencies(n_mels + 2, fmax=sample_rate / 2, htk=True)[1:-1]
+        self._add("filters", filters)
+        self._add("frequencies", centres)
+
+    def positions(
+        self, scaling: Literal["normalized", "normalized_linear", "absolute"] = "normalized"
+    ) -> Tensor:
+        """Where the bands lie, shape `(n_mels,)`; see `Transform.positions` and the notes above."""
+        linear = "normalized_linear" if scaling == "normalized" else scaling
+        return super().positions(linear)
+
+    @full_precision
+    def forward(self, x: Tensor) -> Tensor:
+        """Band powers `(..., n_mels, frames)` of signals `(..., samples)`."""
+        self._check_input(x)
+        return self._table(x.dtype)("filters") @ self.stft(x)
