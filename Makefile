@@ -93,7 +93,7 @@ unit: $(READY)  ## tests of the library and of the build, doctests, the README's
 # After the unit tests when both are asked for, also under make -j.
 site-test: $(READY) | unit
 	$(BOOK) build --scale smoke --jobs $(JOBS) --out _build/smoke
-	SITE=_build/smoke/html $(PY) -m pytest -m site tests/test_site.py $(PYTEST_ARGS)
+	SITE=_build/smoke/html $(PY) -m pytest -m site tests/companion/test_site.py $(PYTEST_ARGS)
 
 bench: $(READY)  ## run and record every benchmark; `make book` shows them
 	$(PY) -m sotlib.companion.benchmarks
@@ -112,7 +112,7 @@ wheel: $(READY)  ## build the wheel into dist/
 	$(PY) -m build --wheel
 
 screenshots: $(READY)  ## picture every page of OUT at two widths, light and dark
-	$(PY) tests/screenshots.py $(OUT)/html $(OUT)/screenshots
+	$(PY) tests/companion/screenshots.py $(OUT)/html $(OUT)/screenshots
 
 clean:  ## delete what was built (the environment in .venv stays)
 	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache

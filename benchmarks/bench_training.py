@@ -12,7 +12,7 @@ import torch
 from sotlib.companion.benchmarks import compare, show
 from sotlib.companion.experiments.sot import table as sot_table
 from sotlib.companion.runner.executors import SETTINGS
-from sotlib.pitch import _layers as _pitch_layers
+from sotlib.pitch import _layers
 from sotlib.synths import harmonic as harmonic_synth
 from sotlib.synths._varying_harmonics import _definition
 
@@ -78,7 +78,7 @@ class StraightforwardStep(Step):
 
     def __call__(self):
         with (
-            mock.patch.object(_pitch_layers, "FEWEST", math.inf),
+            mock.patch.object(_layers, "FEWEST", math.inf),
             mock.patch.object(
                 harmonic_synth,
                 "varying_harmonics",

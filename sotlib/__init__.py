@@ -3,43 +3,78 @@
 The book beside this library explains each of them: what it computes, why, and what the papers show.
 """
 
-from sotlib.datasets.drum_sounds import DrumSounds
-from sotlib.datasets.harmonic_signals import HarmonicSignals
+from sotlib.datasets import (
+    DrumSounds,
+    HarmonicSignals,
+)
 from sotlib.losses import (
+    JTFSLoss,
     MultiResolutionSOTLoss,
     MultiResolutionSTFTLoss,
     MultiScaleSpectralLoss,
+    PNPLoss,
     SinkhornSpectrogramLoss,
     SlicedSpectrogramLoss,
     SpectralLoss,
     Wasserstein1DLoss,
+    jtfs_distance,
+    jtfs_features,
+    pnp_loss,
 )
-from sotlib.losses.pnp import PNPLoss, jacobian, pnp_loss, riemannian_metric
-from sotlib.matching.damping import AdaptiveDamping, ConstantDamping, ScheduledDamping
-from sotlib.matching.network import SoundMatcher
-from sotlib.matching.scaler import ParameterScaler
+from sotlib.matching import (
+    AdaptiveDamping,
+    ConstantDamping,
+    ParameterScaler,
+    ScheduledDamping,
+    SoundMatcher,
+    jacobian,
+    riemannian_metric,
+)
 from sotlib.metrics import (
     log_spectral_distance,
     multi_scale_spectral_distance,
     raw_chroma_accuracy,
     raw_pitch_accuracy,
 )
-from sotlib.pitch.autoencoder import HarmonicAutoencoder
-from sotlib.pitch.encoder import PitchEncoder
-from sotlib.pitch.scale import hz_to_unit, soft_argmax, unit_to_hz
-from sotlib.pitch.training import calibrate_pitch, equivariance_loss, pretrain_pitch
-from sotlib.scattering import JTFSLoss, TimeFrequencyScattering, jtfs_distance, jtfs_features
-from sotlib.synths.drum import RectangularDrum, modal_decays, modal_frequencies, rectangular_drum
-from sotlib.synths.harmonic import HarmonicSynth
-from sotlib.synths.tones import harmonic_signal, sinusoid
-from sotlib.transforms.cqt import CQT
-from sotlib.transforms.mel import MelSpectrogram
-from sotlib.transforms.stft import STFT
-from sotlib.transport.divergence import sinkhorn_divergence
-from sotlib.transport.exact import ExactTransport, exact_grid_transport
-from sotlib.transport.line import quantile_functions, wasserstein_1d
-from sotlib.transport.sinkhorn import ConvergenceWarning, SinkhornResult, sinkhorn_grid
-from sotlib.transport.sliced import sliced_wasserstein
+from sotlib.pitch import (
+    HarmonicAutoencoder,
+    PitchEncoder,
+    calibrate_pitch,
+    equivariance_loss,
+    hz_to_unit,
+    pretrain_pitch,
+    soft_argmax,
+    unit_to_hz,
+)
+from sotlib.scattering import (
+    TimeFrequencyScattering,
+)
+from sotlib.synths import (
+    HarmonicSynth,
+    RectangularDrum,
+    harmonic_signal,
+    modal_decays,
+    modal_frequencies,
+    rectangular_drum,
+    sinusoid,
+)
+from sotlib.transforms import (
+    CQT,
+    STFT,
+    MelSpectrogram,
+    Transform,
+)
+from sotlib.transport import (
+    ConvergenceWarning,
+    ExactTransport,
+    SinkhornResult,
+    exact_grid_transport,
+    quantile_functions,
+    sinkhorn_divergence,
+    sinkhorn_grid,
+    sliced_wasserstein,
+    wasserstein_1d,
+)
 
 __version__ = "0.1.0"
 __all__ = [
@@ -69,6 +104,7 @@ __all__ = [
     "SoundMatcher",
     "SpectralLoss",
     "TimeFrequencyScattering",
+    "Transform",
     "Wasserstein1DLoss",
     "calibrate_pitch",
     "equivariance_loss",

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.losses._signals import signal_pair
 from sotlib.losses.spectral import MultiScaleSpectralLoss
 from sotlib.transforms.stft import STFT
@@ -69,7 +69,7 @@ def log_spectral_distance(
     >>> log_spectral_distance(x, x / 10, hop_length=1024, convention="mean_square").round()
     tensor(400.)
     """
-    _check.one_of("convention", convention, CONVENTIONS)
+    check.one_of("convention", convention, CONVENTIONS)
     x, y = signal_pair(x, y)
     frames = {"fft_size": fft_size, "hop_length": hop_length, "window": "hann"}
     stft = STFT(**frames, padding="end", normalized=True, power=2).to(x.device)
@@ -189,7 +189,7 @@ def _accuracy(name, reference, estimate, cent_tolerance):
     for which, frequency in (("reference", reference), ("estimate", estimate)):
         if not (np.isfinite(frequency) & (frequency > 0)).all():
             raise ValueError(f"{which} must hold finite frequencies above 0 Hz.")
-    _check.positive("cent_tolerance", cent_tolerance)
+    check.positive("cent_tolerance", cent_tolerance)
     voiced = np.ones(reference.size)
     # To mir_eval, 0 cents is an unvoiced frame: count from below all frequencies.
     base = min(reference.min(), estimate.min()) / 2

@@ -67,7 +67,7 @@ def _commit() -> dict:
     """The checkout's commit, and whether anything but recorded results differs from it."""
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(Path(__file__).parents[1]), *arguments]
+        command = ["git", "-C", str(Path(__file__).parents[2]), *arguments]
         run = subprocess.run(command, capture_output=True, text=True, check=True)
         return run.stdout.strip()
 

@@ -1,4 +1,4 @@
-"""How benchmarks measure and record: ``python -m sotlib.companion.benchmarks [script …]``, or ``make bench``.
+"""How benchmarks measure and record: ``make bench``, or ``python -m sotlib.companion.benchmarks``.
 
 Each ``benchmarks/bench_<topic>.py`` has a function ``run()`` that returns a mapping with
 

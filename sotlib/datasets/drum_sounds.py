@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.synths.drum import LOG10, rectangular_drum
 
 CELLS = 10  # along each of the five axes
@@ -129,8 +129,8 @@ def fold_ids(fold: str, *, seed: int = 0) -> torch.Tensor:
     >>> [len(fold_ids(fold)) for fold in ("train", "validation", "test")]
     [82224, 7776, 10000]
     """
-    _check.one_of("fold", fold, FOLDS)
-    _check.count("seed", seed, least=0)
+    check.one_of("fold", fold, FOLDS)
+    check.count("seed", seed, least=0)
     ids = torch.arange(SIZE)
     digits = cell_digits(ids)
     middle = ((digits >= 2) & (digits <= 7)).all(-1)
@@ -156,7 +156,7 @@ def cell_parameters(ids: torch.Tensor, *, seed: int = 0) -> torch.Tensor:
     >>> cell_of(theta)
     tensor([22222])
     """
-    _check.count("seed", seed, least=0)
+    check.count("seed", seed, least=0)
     if ids.is_floating_point() or bool(((ids < 0) | (ids >= SIZE)).any()):
         raise ValueError(f"ids must be whole numbers from 0 to {SIZE - 1}; got {ids}.")
     ids = ids.cpu()
@@ -175,7 +175,7 @@ def cell_of(theta: torch.Tensor, *, log10: bool = False) -> torch.Tensor:
     ValueError
         Where a parameter lies outside of the grid.
     """
-    _check.floating("theta", theta)
+    check.floating("theta", theta)
     columns = theta.detach().cpu().double().unbind(-1)
     ids = torch.zeros_like(columns[0], dtype=torch.int64)
     for axis, (column, in_log) in enumerate(zip(columns, LOG10, strict=True)):

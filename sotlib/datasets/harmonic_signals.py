@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.synths.harmonic import HarmonicSynth
 
 FOLDS = ("train", "validation", "test", "all")
@@ -81,12 +81,12 @@ class HarmonicSignals:
         counts: str = "published",
         first_phase: int = 1,
     ):
-        _check.one_of("fold", fold, FOLDS)
-        _check.one_of("counts", counts, COUNTS)
-        _check.count("seed", seed, least=0)
-        _check.count("size", size, least=10)
-        _check.count("samples", samples, least=2)  # the first may be 0 in all
-        if not _check.positive("sample_rate", sample_rate) > 2 * self.F0_RANGE[1]:
+        check.one_of("fold", fold, FOLDS)
+        check.one_of("counts", counts, COUNTS)
+        check.count("seed", seed, least=0)
+        check.count("size", size, least=10)
+        check.count("samples", samples, least=2)  # the first may be 0 in all
+        if not check.positive("sample_rate", sample_rate) > 2 * self.F0_RANGE[1]:
             raise ValueError(
                 f"sample_rate must exceed {2 * self.F0_RANGE[1]:g} Hz, twice the highest pitch; "
                 f"got {sample_rate!r}."

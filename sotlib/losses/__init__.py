@@ -1,17 +1,24 @@
-"""Losses on audio signals, as modules called with two batches of signals."""
+"""Losses between sounds, and between parameters: every loss is here."""
 
 from sotlib.losses.multi_resolution_sot import MultiResolutionSOTLoss
 from sotlib.losses.multi_resolution_stft import MultiResolutionSTFTLoss
+from sotlib.losses.pnp import PNPLoss, pnp_loss
+from sotlib.losses.scattering import JTFSLoss, jtfs_distance, jtfs_features
 from sotlib.losses.sot import Wasserstein1DLoss
 from sotlib.losses.spectral import MultiScaleSpectralLoss, SpectralLoss
 from sotlib.losses.time_frequency import SinkhornSpectrogramLoss, SlicedSpectrogramLoss
 
 __all__ = [
+    "JTFSLoss",
     "MultiResolutionSOTLoss",
     "MultiResolutionSTFTLoss",
     "MultiScaleSpectralLoss",
+    "PNPLoss",
     "SinkhornSpectrogramLoss",
     "SlicedSpectrogramLoss",
     "SpectralLoss",
     "Wasserstein1DLoss",
+    "jtfs_distance",
+    "jtfs_features",
+    "pnp_loss",
 ]

@@ -2,19 +2,19 @@
 
 import torch
 
-from sotlib._core import check as _check
+from sotlib._core import check
 
 LAYOUT = "(samples,), (batch, samples) or (batch, channels, samples)"
 
 
 def one_signal(name, signal):
     """Check a batch of signals; return it as (batch, samples), in float32 or float64."""
-    _check.floating(name, signal, half=True)
+    check.floating(name, signal, half=True)
     if not 1 <= signal.ndim <= 3:
         raise ValueError(f"{name} must have shape {LAYOUT}; got {tuple(signal.shape)}.")
     if signal.numel() == 0:
         raise ValueError(f"{name} must not be empty; got shape {tuple(signal.shape)}.")
-    _check.finite(name, signal)
+    check.finite(name, signal)
     return widen(signal).reshape(-1, signal.shape[-1])
 
 

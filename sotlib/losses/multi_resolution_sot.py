@@ -6,9 +6,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.losses.sot import Wasserstein1DLoss
-from sotlib.transforms.stft import Transform
+from sotlib.transforms.base import Transform
 
 
 class MultiResolutionSOTLoss(nn.Module):
@@ -63,7 +63,7 @@ class MultiResolutionSOTLoss(nn.Module):
         win_lengths = fft_sizes if win_lengths is None else win_lengths
         self.loss_modules = nn.ModuleList(
             Wasserstein1DLoss(transform, fft_size=size, hop_length=hop, win_length=length, **kwargs)
-            for size, hop, length in _check.resolutions(fft_sizes, hop_lengths, win_lengths)
+            for size, hop, length in check.resolutions(fft_sizes, hop_lengths, win_lengths)
         )
 
     def forward(self, x: Tensor, y: Tensor, **kwargs: Tensor | None) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.losses._signals import signal_pair
 from sotlib.transforms.stft import STFT
 
@@ -64,10 +64,10 @@ class MultiResolutionSTFTLoss(nn.Module):
         reduction: Literal["mean", "none"] = "mean",
     ):
         super().__init__()
-        self.reduction = _check.one_of("reduction", reduction, ("mean", "none"))
+        self.reduction = check.one_of("reduction", reduction, ("mean", "none"))
         self.transforms = nn.ModuleList(
             STFT(fft_size=size, hop_length=hop, win_length=width, window="hann", power=2)
-            for size, hop, width in _check.resolutions(fft_sizes, hop_lengths, win_lengths)
+            for size, hop, width in check.resolutions(fft_sizes, hop_lengths, win_lengths)
         )
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:

@@ -3,11 +3,9 @@
 import torch
 from torch import nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.matching.damping import ConstantDamping
-from sotlib.matching.metric import check_metric, jacobian, largest_eigenvalue, riemannian_metric
-
-__all__ = ["PNPLoss", "jacobian", "largest_eigenvalue", "pnp_loss", "riemannian_metric"]
+from sotlib.matching.metric import check_metric
 
 
 def pnp_loss(
@@ -56,8 +54,8 @@ def pnp_loss(
     >>> pnp_loss(torch.ones(1, 2), torch.zeros(1, 2), metric, damping=1.0)
     tensor(3.5000)
     """
-    _check.floating("predicted", predicted)
-    _check.floating("target", target)
+    check.floating("predicted", predicted)
+    check.floating("target", target)
     check_metric(metric)
     if predicted.ndim != 2 or predicted.shape != target.shape:
         raise ValueError(
@@ -70,7 +68,7 @@ def pnp_loss(
             f"each target; got {tuple(metric.shape)}."
         )
     if damping != 0:
-        _check.positive("damping", damping)
+        check.positive("damping", damping)
     if len(predicted) == 0:
         raise ValueError("predicted must hold at least one prediction; got an empty batch.")
     error = predicted.to(metric.dtype) - target.to(metric.dtype)

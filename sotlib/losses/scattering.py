@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from .._check import finite, floating, positive
-from .transform import TimeFrequencyScattering
+from sotlib._core.check import finite, floating, positive
+from sotlib.scattering.transform import TimeFrequencyScattering
 
 # The gain of the features in the drum paper, where scattering coefficients are of the order 1e-3.
 GAIN = 1e3

@@ -5,11 +5,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.losses._signals import same_kind, signal_pair, widen
+from sotlib.transforms.base import SCALINGS, Transform
 from sotlib.transforms.cqt import CQT
 from sotlib.transforms.mel import MelSpectrogram
-from sotlib.transforms.stft import SCALINGS, STFT, Transform
+from sotlib.transforms.stft import STFT
 from sotlib.transport.line import _order, quantile_functions, wasserstein_1d
 
 TRANSFORMS = ("stft", "mel", "cqt", "vqt", "identity")
@@ -129,11 +130,11 @@ class Wasserstein1DLoss(nn.Module):
         for name, value in (("circular", circular), ("log", log)):
             if value:
                 raise ValueError(f"{name}=True, an option of sot-loss, is not supported here.")
-        _check.one_of("bin_position_scaling", bin_position_scaling, SCALINGS)
+        check.one_of("bin_position_scaling", bin_position_scaling, SCALINGS)
         self.scaling = bin_position_scaling
-        self.dim = _check.one_of("dim", dim, (-1, -2))
+        self.dim = check.one_of("dim", dim, (-1, -2))
         self.p = _order(p)
-        self.eps = _check.positive("eps", eps)
+        self.eps = check.positive("eps", eps)
         self.normalize, self.balanced = normalize, balanced
         self.cutoff, self.apply_root = quantile_lowpass, apply_root
         self.square = square_magnitude and transform != "stft"  # the STFT squares by itself
@@ -149,7 +150,7 @@ class Wasserstein1DLoss(nn.Module):
             self.transform = STFT(**frames, win_length=win_length, window=window, power=power)
         elif transform == "mel":
             self.transform = MelSpectrogram(**frames, n_mels=n_mels)
-        elif _check.one_of("transform", transform, TRANSFORMS):
+        elif check.one_of("transform", transform, TRANSFORMS):
             self.transform = CQT(
                 sample_rate=sample_rate,
                 hop_length=hop_length,
@@ -243,13 +244,13 @@ class Wasserstein1DLoss(nn.Module):
 
 def _representations(x, y):
     for name, tensor in (("x", x), ("y", y)):
-        _check.floating(name, tensor)
+        check.floating(name, tensor)
         if tensor.ndim != 3:
             raise ValueError(
                 f"{name} must have shape (batch, bins, frames) with transform='identity'; got "
                 f"{tuple(tensor.shape)}. Add missing dimensions with unsqueeze."
             )
-        _check.non_negative(name, tensor)
+        check.non_negative(name, tensor)
     if (x.shape[0], x.shape[2]) != (y.shape[0], y.shape[2]):
         raise ValueError(
             f"x and y must agree in batch and frames; got shapes {tuple(x.shape)} and "

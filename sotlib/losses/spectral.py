@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.losses._signals import one_signal, signal_pair
 from sotlib.losses._spectral_difference import Terms, spectral_difference
 from sotlib.transforms.stft import STFT
@@ -57,7 +57,7 @@ class SpectralLoss(nn.Module):
         p: Literal[1, 2] = 1,
     ):
         super().__init__()
-        self.p = _check.one_of("p", p, (1, 2))
+        self.p = check.one_of("p", p, (1, 2))
         self.transform = STFT(
             fft_size=fft_size,
             hop_length=hop_length,
@@ -139,7 +139,7 @@ class MultiScaleSpectralLoss(nn.Module):
         reduction: Literal["sum", "mean"] = "sum",
     ):
         super().__init__()
-        if _check.is_number(fft_sizes) or len(fft_sizes) == 0:
+        if check.is_number(fft_sizes) or len(fft_sizes) == 0:
             raise ValueError(
                 f"fft_sizes must be a sequence of at least one int; got {fft_sizes!r}."
             )
@@ -151,9 +151,9 @@ class MultiScaleSpectralLoss(nn.Module):
                 f"{linear_weight!r} and {log_weight!r}."
             )
         self.linear_weight, self.log_weight = linear_weight, log_weight
-        self.floor = _check.positive("floor", floor)
-        self.p = _check.one_of("p", p, (1, 2))
-        self.reduction = _check.one_of("reduction", reduction, ("sum", "mean"))
+        self.floor = check.positive("floor", floor)
+        self.p = check.one_of("p", p, (1, 2))
+        self.reduction = check.one_of("reduction", reduction, ("sum", "mean"))
         self.transforms = nn.ModuleList(
             STFT(
                 fft_size=size,
@@ -223,7 +223,7 @@ class MultiScaleSpectralLoss(nn.Module):
         losses = []
         with torch.autocast(x.device.type, enabled=False):
             for transform, target in zip(self.transforms, spectra, strict=True):
-                _check.floating("each spectrogram in y", target)
+                check.floating("each spectrogram in y", target)
                 if target.device != x.device:
                     raise ValueError(
                         f"x and y must lie on one device; got {x.device} and {target.device}."

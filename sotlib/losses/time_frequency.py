@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.losses._signals import signal_pair
-from sotlib.transforms.stft import Transform
+from sotlib.transforms.base import Transform
 from sotlib.transport.divergence import sinkhorn_divergence
 from sotlib.transport.sinkhorn import sinkhorn_grid
 from sotlib.transport.sliced import sliced_wasserstein
@@ -28,8 +28,8 @@ class _SpectrogramTransport(nn.Module):
             )
         self.transform = transform
         self.square_magnitude = square_magnitude
-        self.time_scale = _check.positive("time_scale", time_scale)
-        self.unit = _check.positive("unit", unit)
+        self.time_scale = check.positive("time_scale", time_scale)
+        self.unit = check.positive("unit", unit)
 
     def _plane(self, frames):
         """The axes of the transform in units, and the time scale that fits them."""
@@ -131,12 +131,12 @@ class SinkhornSpectrogramLoss(_SpectrogramTransport):
         self.debiased = debiased
         self.unbalanced = unbalanced
         self.options = {
-            "epsilon": _check.positive("epsilon", epsilon),
-            "max_iter": _check.count("max_iter", max_iter),
+            "epsilon": check.positive("epsilon", epsilon),
+            "max_iter": check.count("max_iter", max_iter),
             "tol": tol,
         }
         if unbalanced is not None:
-            self.options["unbalanced"] = _check.positive("unbalanced", unbalanced)
+            self.options["unbalanced"] = check.positive("unbalanced", unbalanced)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
@@ -205,7 +205,7 @@ class SlicedSpectrogramLoss(_SpectrogramTransport):
             transform, square_magnitude=square_magnitude, time_scale=time_scale, unit=unit
         )
         self.options = {
-            "n_projections": _check.count("n_projections", n_projections),
+            "n_projections": check.count("n_projections", n_projections),
             "half_circle": half_circle,
             "generator": generator,
             "p": p,

@@ -2,7 +2,7 @@
 
 import math
 
-from sotlib._core import check as _check
+from sotlib._core import check
 
 
 class ConstantDamping:
@@ -34,7 +34,7 @@ class ConstantDamping:
 
     def __init__(self, initial: float):
         if initial != 0:
-            _check.positive("initial", initial)
+            check.positive("initial", initial)
         self.initial = float(initial)
         self.value = self.initial
 
@@ -96,8 +96,8 @@ class ScheduledDamping(ConstantDamping):
 
     def __init__(self, initial: float, *, epochs: int, final: float = 1.0):
         super().__init__(initial)
-        _check.count("epochs", epochs)
-        _check.positive("final", final)
+        check.count("epochs", epochs)
+        check.positive("final", final)
         if initial <= final:
             raise ValueError(
                 f"initial must be above final, or the damping would rise; got {initial} and "
@@ -143,8 +143,8 @@ class AdaptiveDamping(ConstantDamping):
 
     def __init__(self, initial: float, *, accelerate: float = 0.2, brake: float = 1.0):
         super().__init__(initial)
-        _check.positive("accelerate", accelerate)
-        _check.positive("brake", brake)
+        check.positive("accelerate", accelerate)
+        check.positive("brake", brake)
         if accelerate > 1 or brake < 1:
             raise ValueError(
                 f"accelerate must be at most 1 and brake at least 1; got {accelerate} and {brake}."

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from sotlib._core import check as _check
+from sotlib._core import check
 
 
 def jacobian(
@@ -141,11 +141,11 @@ def largest_eigenvalue(metric: torch.Tensor) -> torch.Tensor:
 
 
 def _checked(theta: torch.Tensor, chunk: int) -> tuple[torch.Tensor, ...]:
-    _check.floating("theta", theta)
-    _check.count("chunk", chunk)
+    check.floating("theta", theta)
+    check.count("chunk", chunk)
     if theta.ndim != 2 or 0 in theta.shape:
         raise ValueError(f"theta must be (batch, d), neither of them 0; got {tuple(theta.shape)}.")
-    _check.finite("theta", theta)
+    check.finite("theta", theta)
     return theta.detach().split(chunk)
 
 
@@ -177,6 +177,6 @@ def _forward_mode(phi_of_g, theta: torch.Tensor, vectorize: bool) -> torch.Tenso
 
 def check_metric(metric: torch.Tensor) -> None:
     """Raise unless `metric` is a float tensor of square matrices."""
-    _check.floating("metric", metric)
+    check.floating("metric", metric)
     if metric.ndim < 2 or metric.shape[-1] != metric.shape[-2]:
         raise ValueError(f"metric must be (..., d, d); got {tuple(metric.shape)}.")

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.transforms.cqt import CQT
 
 FLOOR = 1e-3
@@ -106,8 +106,8 @@ class SoundMatcher(nn.Module):
         **cqt: float,
     ):
         super().__init__()
-        _check.count("parameters", parameters, least=2)
-        if given is not None and _check.count("given", given, least=0) >= parameters:
+        check.count("parameters", parameters, least=2)
+        if given is not None and check.count("given", given, least=0) >= parameters:
             raise ValueError(f"given must be below parameters = {parameters}; got {given}.")
         self.given = given
         self.features = LogCQT(**cqt)
@@ -145,7 +145,7 @@ class SoundMatcher(nn.Module):
         return torch.cat([scaled[:, : self.given], known, scaled[:, self.given :]], -1)
 
     def _check(self, features, known) -> None:
-        _check.floating("features", features)
+        check.floating("features", features)
         if features.ndim != 3 or features.shape[1] != self.n_bins:
             raise ValueError(
                 f"features must be (batch, {self.n_bins}, frames), as SoundMatcher.features gives "

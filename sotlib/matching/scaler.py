@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 
 
 class ParameterScaler(nn.Module):
@@ -51,8 +51,8 @@ class ParameterScaler(nn.Module):
                 "minimum, maximum and log10 must have one entry for each parameter; got shapes "
                 f"{tuple(low.shape)}, {tuple(high.shape)} and {tuple(in_log.shape)}."
             )
-        _check.finite("minimum", low)
-        _check.finite("maximum", high)
+        check.finite("minimum", low)
+        check.finite("maximum", high)
         for number in (~(low < high)).nonzero().flatten().tolist():
             raise ValueError(
                 f"minimum must be below maximum; parameter {number} has "
@@ -65,10 +65,10 @@ class ParameterScaler(nn.Module):
     @classmethod
     def fit(cls, theta: torch.Tensor, *, log10: Sequence[bool]) -> "ParameterScaler":
         """Scaler with the limits found in `theta`, (sounds, d), in physical values."""
-        _check.floating("theta", theta)
+        check.floating("theta", theta)
         if theta.ndim != 2 or len(theta) < 2:
             raise ValueError(f"theta must be (2 or more sounds, d); got {tuple(theta.shape)}.")
-        _check.finite("theta", theta)
+        check.finite("theta", theta)
         return cls(theta.amin(0), theta.amax(0), log10=log10)
 
     def forward(self, theta: torch.Tensor) -> torch.Tensor:
@@ -87,7 +87,7 @@ class ParameterScaler(nn.Module):
 
     def _curve(self, theta: torch.Tensor, name: str) -> torch.Tensor:
         fault = self.in_log & ~(theta.detach() > 0)
-        if _check.holds_anywhere(fault):
+        if check.holds_anywhere(fault):
             *item, number = fault.nonzero()[0].tolist()
             raise ValueError(
                 f"{name}[..., {number}] must be above 0, as it is scaled in log10; "
@@ -96,7 +96,7 @@ class ParameterScaler(nn.Module):
         return torch.where(self.in_log, torch.where(self.in_log, theta, 1.0).log10(), theta)
 
     def _check_columns(self, name: str, tensor: torch.Tensor) -> None:
-        _check.floating(name, tensor)
+        check.floating(name, tensor)
         if tensor.ndim == 0 or tensor.shape[-1] != len(self.in_log):
             raise ValueError(
                 f"{name} must have shape (..., {len(self.in_log)}); got {tuple(tensor.shape)}."

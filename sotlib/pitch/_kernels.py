@@ -1,4 +1,4 @@
-"""Layers of the pitch encoder for a part of the signals, forth and back; see `_pitch_passes.py`.
+"""Layers of the pitch encoder for a part of the signals, forth and back; see `_passes.py`.
 
 The channels at one bin lie beside each other, filled up to multiples of 16. The residual
 convolution is a product of matrices at each frequency; there, two signals are the real and the

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.pitch.encoder import PitchEncoder
 from sotlib.pitch.scale import soft_argmax, unit_to_hz
 from sotlib.synths.harmonic import HarmonicSynth
@@ -89,8 +89,8 @@ class HarmonicAutoencoder(nn.Module):
         dropout: float = 0.5,
     ):
         super().__init__()
-        self.temperature = _check.positive("temperature", temperature)
-        octaves = math.log2(_check.positive("sample_rate", sample_rate) / 2 / FMIN)
+        self.temperature = check.positive("temperature", temperature)
+        octaves = math.log2(check.positive("sample_rate", sample_rate) / 2 / FMIN)
         bins = math.floor(BINS_PER_OCTAVE * octaves)
         if bins < 2:
             raise ValueError(
@@ -120,7 +120,7 @@ class HarmonicAutoencoder(nn.Module):
     @torch.no_grad()
     def features(self, sound: Tensor) -> Tensor:
         """Constant-Q magnitudes `(batch, frames, bins)` of sounds `(batch, samples)`."""
-        _check.floating("sound", sound)
+        check.floating("sound", sound)
         if sound.ndim == 0 or sound.shape[-1] < 2:
             raise ValueError(
                 "sound must have shape (batch, samples) with at least two samples; got "
@@ -167,7 +167,7 @@ class HarmonicAutoencoder(nn.Module):
         -------
         Reconstruction
         """
-        _check.floating("features", features)
+        check.floating("features", features)
         if features.ndim != 3 or features.shape[-1] != self.encoder.bins:
             raise ValueError(
                 f"features must have shape (batch, frames, {self.encoder.bins}), as `features` "

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib._core.autograd import batched
 from sotlib.pitch._layers import pitch_layers
 
@@ -65,9 +65,9 @@ class PitchEncoder(nn.Module):
 
     def __init__(self, *, bins: int = 285, harmonics: int = 20, dropout: float = 0.5):
         super().__init__()
-        self.bins = _check.count("bins", bins)
-        _check.count("harmonics", harmonics)
-        if not _check.is_number(dropout) or not 0 <= dropout < 1:
+        self.bins = check.count("bins", bins)
+        check.count("harmonics", harmonics)
+        if not check.is_number(dropout) or not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1; got {dropout!r}.")
         first, second, third, fourth, last = CHANNELS
         self.norm = nn.LayerNorm(bins)
@@ -102,7 +102,7 @@ class PitchEncoder(nn.Module):
             ``logits`` (batch, bins) and ``amplitudes`` (batch, harmonics), the latter between 0
             and 2; under autocast in the dtype of `spectra` too.
         """
-        _check.floating("spectra", spectra)
+        check.floating("spectra", spectra)
         if spectra.ndim != 2 or spectra.shape[1] != self.bins:
             raise ValueError(
                 f"spectra must have shape (batch, {self.bins}); got {tuple(spectra.shape)}. Put "

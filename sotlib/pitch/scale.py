@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from sotlib._core import check as _check
+from sotlib._core import check
 
 
 def soft_argmax(logits: Tensor, *, temperature: float = 0.1) -> Tensor:
@@ -42,8 +42,8 @@ def soft_argmax(logits: Tensor, *, temperature: float = 0.1) -> Tensor:
     >>> soft_argmax(torch.tensor([0.0, 0.0, 10.0, 0.0, 0.0]))
     tensor(0.5000)
     """
-    _check.floating("logits", logits)
-    _check.positive("temperature", temperature)
+    check.floating("logits", logits)
+    check.positive("temperature", temperature)
     if logits.ndim == 0 or logits.shape[-1] < 2:
         raise ValueError(f"logits must have at least two bins; got shape {tuple(logits.shape)}.")
     position = torch.linspace(0, 1, logits.shape[-1], dtype=logits.dtype, device=logits.device)
@@ -124,6 +124,6 @@ def _tensor(name, value):
 
 
 def _span(low, high):
-    if not _check.positive("low", low) < _check.positive("high", high):
+    if not check.positive("low", low) < check.positive("high", high):
         raise ValueError(f"low must be below high; got {low!r} and {high!r}.")
     return math.log(high / low)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.pitch.autoencoder import BINS_PER_OCTAVE, HarmonicAutoencoder
 from sotlib.pitch.encoder import PitchEncoder
 from sotlib.pitch.scale import hz_to_unit, soft_argmax
@@ -79,13 +79,13 @@ def equivariance_loss(
     >>> loss.shape, bool(loss > 0)
     (torch.Size([]), True)
     """
-    _check.count("largest_shift", largest_shift)
-    if not _check.is_number(tilt) or not 0 <= tilt < float("inf"):
+    check.count("largest_shift", largest_shift)
+    if not check.is_number(tilt) or not 0 <= tilt < float("inf"):
         raise ValueError(f"tilt must be a finite number of at least 0, in dB; got {tilt!r}.")
     bins = encoder.bins
     if largest_shift >= bins:
         raise ValueError(f"largest_shift must be below the {bins} bins; got {largest_shift}.")
-    _check.finite("spectra", _check.floating("spectra", spectra))
+    check.finite("spectra", check.floating("spectra", spectra))
     if spectra.ndim != 2 or spectra.shape[1] != bins:
         raise ValueError(
             f"spectra must have shape (batch, {bins}); got {tuple(spectra.shape)}. Put the frames "
@@ -150,7 +150,7 @@ def calibrate_pitch(model: HarmonicAutoencoder, *, notes: int = 64, seed: int = 
     >>> abs(calibrate_pitch(model)) <= abs(error)
     True
     """
-    _check.count("notes", notes)
+    check.count("notes", notes)
     low, high = model.pitch_range
     if high < 16 * low:
         raise ValueError(
@@ -243,9 +243,9 @@ def pretrain_pitch(
     >>> model, sounds = HarmonicAutoencoder(), HarmonicSignals("train", size=100).signals
     >>> pretrain_pitch(model, model.features(sounds), steps=2)
     """
-    _check.count("steps", steps, least=0)
-    _check.count("batch", batch)
-    _check.positive("learning_rate", learning_rate)
+    check.count("steps", steps, least=0)
+    check.count("batch", batch)
+    check.positive("learning_rate", learning_rate)
     frames = _frames(features, model.encoder.bins)
     generator = torch.Generator(device=frames.device).manual_seed(seed)
     optimizer = torch.optim.Adam(model.encoder.parameters(), lr=learning_rate)
@@ -269,7 +269,7 @@ def pretrain_pitch(
 
 
 def _frames(features, bins):
-    _check.finite("features", _check.floating("features", features))
+    check.finite("features", check.floating("features", features))
     if features.ndim != 3 or features.shape[-1] != bins:
         raise ValueError(
             f"features must have shape (signals, frames, {bins}), as `model.features` gives them; "

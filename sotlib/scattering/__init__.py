@@ -1,17 +1,13 @@
-"""Joint time-frequency scattering: the transform, its features, and a loss made of them."""
+"""Joint time-frequency scattering: a transform large enough for a house of its own."""
 
-from .features import JTFSLoss, jtfs_distance, jtfs_features
-from .filters import filterbank, gaussian, morlet
-from .paths import PathTable
-from .transform import TimeFrequencyScattering
+from sotlib.scattering.filters import filterbank, gaussian, morlet
+from sotlib.scattering.paths import PathTable
+from sotlib.scattering.transform import TimeFrequencyScattering
 
 __all__ = [
-    "JTFSLoss",
     "PathTable",
     "TimeFrequencyScattering",
     "filterbank",
     "gaussian",
-    "jtfs_distance",
-    "jtfs_features",
     "morlet",
 ]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bands import NEGLIGIBLE
-from .filters import Wavelet, gaussian, morlet
+from sotlib.scattering.bands import NEGLIGIBLE
+from sotlib.scattering.filters import Wavelet, gaussian, morlet
 
 
 @dataclass(frozen=True, eq=False)

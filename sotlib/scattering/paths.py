@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from .filters import Wavelet
+from sotlib.scattering.filters import Wavelet
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,14 +8,13 @@ import numpy as np
 import torch
 
 from sotlib._core.tables import TableModule
-
-from .averaging import frames_inside, mean_over_support
-from .bands import Band, band
-from .channels import channel_operator, frequential_impulses
-from .filters import Wavelet, gaussian, morlet
-from .modulus import as_planes
-from .paths import path_table
-from .setting import Setting
+from sotlib.scattering.averaging import frames_inside, mean_over_support
+from sotlib.scattering.bands import Band, band
+from sotlib.scattering.channels import channel_operator, frequential_impulses
+from sotlib.scattering.filters import Wavelet, gaussian, morlet
+from sotlib.scattering.modulus import as_planes
+from sotlib.scattering.paths import path_table
+from sotlib.scattering.setting import Setting
 
 FIRST_ORDER = -1  # stands for n2 where there is no second-order wavelet
 

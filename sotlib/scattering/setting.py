@@ -4,8 +4,14 @@ import operator
 from dataclasses import dataclass
 from typing import Literal
 
-from .._check import one_of
-from .filters import Wavelet, filterbank, frequential_bank, padded_channels, time_padding
+from sotlib._core.check import one_of
+from sotlib.scattering.filters import (
+    Wavelet,
+    filterbank,
+    frequential_bank,
+    padded_channels,
+    time_padding,
+)
 
 
 @dataclass(frozen=True)

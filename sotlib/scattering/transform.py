@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from .._check import finite, floating
-from .._precision import full_precision
-from .bands import analyse, filter_band, low_pass
-from .modulus import averaged_modulus
-from .plan import FIRST_ORDER, ScatteringPlan
-from .setting import checked_setting
+from sotlib._core.check import finite, floating
+from sotlib._core.precision import full_precision
+from sotlib.scattering.bands import analyse, filter_band, low_pass
+from sotlib.scattering.modulus import averaged_modulus
+from sotlib.scattering.plan import FIRST_ORDER, ScatteringPlan
+from sotlib.scattering.setting import checked_setting
 
 # How many samples, padded, to scatter at a time. Scalograms are dozens of times larger.
 AT_ONCE_ON_CPU, AT_ONCE_ON_GPU = 2**18, 2**24

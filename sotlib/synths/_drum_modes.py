@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from sotlib._core import check as _check
+from sotlib._core import check
 
 PARAMETERS = ("omega", "tau", "p", "D", "alpha")
 """Order of the parameters in the last axis of ``theta``."""
@@ -159,14 +159,14 @@ def check_modes(modes: tuple[int, int]) -> None:
     if not isinstance(modes, tuple | list) or len(modes) != 2:
         raise ValueError(f"modes must be a pair such as (10, 10); got {modes!r}.")
     for axis, number in enumerate(modes):
-        _check.count(f"modes[{axis}]", number)
+        check.count(f"modes[{axis}]", number)
 
 
 def physical_parameters(
     theta: torch.Tensor, *, log10: bool, sample_rate: float = math.inf
 ) -> tuple[torch.Tensor, ...]:
     """Checked omega, tau, p, D and alpha in double precision, each (..., 1, 1)."""
-    _check.floating("theta", theta)
+    check.floating("theta", theta)
     if theta.ndim == 0 or theta.shape[-1] != len(PARAMETERS):
         raise ValueError(
             f"theta must have shape (..., 5) for {', '.join(PARAMETERS)}; got {tuple(theta.shape)}."
@@ -187,7 +187,7 @@ def _check_ranges(columns: list[torch.Tensor], sample_rate: float) -> None:
     low, high = values.new_tensor(list(bounds.values())).unbind(-1)
     slack = 1e-6  # a limit itself, rounded to single precision, is allowed; NaN never is
     fault = ~((values >= low * (1 - slack)) & (values <= high * (1 + slack)))
-    if not _check.holds_anywhere(fault):
+    if not check.holds_anywhere(fault):
         return
     *item, number = fault.nonzero()[0].tolist()
     name, value = PARAMETERS[number], values[(*item, number)].item()

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.synths._drum_modes import (
     LOG10,
     PARAMETERS,
@@ -162,10 +162,10 @@ class RectangularDrum(nn.Module):
 
 
 def _check_settings(sample_rate, samples, modes, rejection) -> None:
-    _check.positive("sample_rate", sample_rate)
-    _check.count("samples", samples)
+    check.positive("sample_rate", sample_rate)
+    check.count("samples", samples)
     check_modes(modes)
-    _check.one_of("rejection", rejection, REJECTIONS)
+    check.one_of("rejection", rejection, REJECTIONS)
 
 
 def _below_nyquist(angular: torch.Tensor, limit: float, rejection: str) -> torch.Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib._core.precision import full_precision
 from sotlib._core.tables import TableModule
 from sotlib.synths._varying_harmonics import varying_harmonics
@@ -70,10 +70,10 @@ class HarmonicSynth(TableModule):
         first_phase: int = 1,
     ):
         super().__init__()
-        _check.one_of("first_phase", first_phase, (1, 0))
+        check.one_of("first_phase", first_phase, (1, 0))
         self.first_phase = first_phase
-        self.samples = _check.count("samples", samples)
-        self.sample_rate = _check.positive("sample_rate", sample_rate)
+        self.samples = check.count("samples", samples)
+        self.sample_rate = check.positive("sample_rate", sample_rate)
         self.roll_off = bool(roll_off)
         if self.roll_off:
             taps, half = _roll_off_filter(self.sample_rate), TAPS // 2
@@ -132,11 +132,11 @@ class HarmonicSynth(TableModule):
             ("f0", f0, "(batch, frames)"),
             ("amplitudes", amplitudes, "(batch, frames, harmonics)"),
         ):
-            _check.floating(name, tensor)
+            check.floating(name, tensor)
             if tensor.ndim != axes.count(",") + 1:
                 raise ValueError(f"{name} must have shape {axes}; got {tuple(tensor.shape)}.")
-            _check.finite(name, tensor)
-            if _check.holds_anywhere(tensor.detach() < 0):
+            check.finite(name, tensor)
+            if check.holds_anywhere(tensor.detach() < 0):
                 raise ValueError(
                     f"{name} must not be negative; its minimum is {tensor.min().item():.3g}."
                 )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sotlib._core import check as _check
+from sotlib._core import check
 
 
 def sinusoid(
@@ -60,8 +60,8 @@ def sinusoid(
     amplitude, phase = (
         torch.as_tensor(v, dtype=torch.float64, device=frequency.device) for v in (amplitude, phase)
     )
-    _check.count("samples", samples)
-    _check.positive("sample_rate", sample_rate)
+    check.count("samples", samples)
+    check.positive("sample_rate", sample_rate)
     _check_frequency("frequency", frequency, sample_rate)
     time = torch.arange(samples, dtype=torch.float64, device=frequency.device) / sample_rate
     angle = 2 * torch.pi * frequency[..., None] * time + phase[..., None]
@@ -121,7 +121,7 @@ def harmonic_signal(
         raise ValueError(
             f"amplitudes must list at least one harmonic; got shape {tuple(amplitudes.shape)}."
         )
-    _check.positive("sample_rate", sample_rate)
+    check.positive("sample_rate", sample_rate)
     _check_frequency("f0", f0, sample_rate)
     phases = torch.as_tensor(phases, dtype=torch.float64, device=f0.device)
     phases = phases.expand(torch.broadcast_shapes(phases.shape, amplitudes.shape))

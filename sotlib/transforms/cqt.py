@@ -5,12 +5,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from nnAudio.utils import create_cqt_kernels
 from torch import Tensor, nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib._core.precision import full_precision
-from sotlib.transforms.stft import Transform, scipy_window
+from sotlib.transforms.base import Transform
+from sotlib.transforms.stft import scipy_window
 
 
 class CQT(Transform):
@@ -79,11 +79,11 @@ class CQT(Transform):
         padding: Literal["reflect", "constant"] = "reflect",
     ):
         super().__init__(sample_rate)
-        self.hop_length = _check.count("hop_length", hop_length)
-        self.padding = _check.one_of("padding", padding, ("reflect", "constant"))
-        _check.positive("fmin", fmin)
-        _check.count("n_bins", n_bins)
-        _check.count("bins_per_octave", bins_per_octave)
+        self.hop_length = check.count("hop_length", hop_length)
+        self.padding = check.one_of("padding", padding, ("reflect", "constant"))
+        check.positive("fmin", fmin)
+        check.count("n_bins", n_bins)
+        check.count("bins_per_octave", bins_per_octave)
         if not gamma >= 0:
             raise ValueError(f"gamma, a bandwidth in Hz, must be at least 0; got {gamma!r}.")
         if fmax is not None:
@@ -99,6 +99,8 @@ class CQT(Transform):
             )
         scipy_window(window, 16)  # a clear error for an unknown name
         q = 1 / (2 ** (1 / bins_per_octave) - 1)
+        from nnAudio.utils import create_cqt_kernels  # takes half a second to import
+
         kernels, self.longest, lengths, frequencies = create_cqt_kernels(
             q, sample_rate, fmin, n_bins, bins_per_octave, window=window, gamma=gamma
         )

@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-import librosa
 from torch import Tensor
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib._core.precision import full_precision
-from sotlib.transforms.stft import STFT, Transform
+from sotlib.transforms.base import Transform
+from sotlib.transforms.stft import STFT
 
 
 class MelSpectrogram(Transform):
@@ -50,13 +50,15 @@ class MelSpectrogram(Transform):
         sample_rate: float = 22050,
     ):
         super().__init__(sample_rate)
-        _check.count("n_mels", n_mels)
+        check.count("n_mels", n_mels)
         self.stft = STFT(
             fft_size=fft_size, hop_length=hop_length, window="hann",
             sample_rate=sample_rate, power=2,
         )  # fmt: skip
         self.shortest = self.stft.shortest
         settings = {"sr": sample_rate, "n_fft": fft_size, "n_mels": n_mels}
+        import librosa  # takes half a second, so only where it is needed
+
         filters = librosa.filters.mel(**settings, htk=True, norm=None, dtype="float64")
         centres = librosa.mel_frequencies(n_mels + 2, fmax=sample_rate / 2, htk=True)[1:-1]
         self._add("filters", filters)

@@ -1,78 +1,20 @@
-"""Spectral views of a signal, and where their bins lie.
+"""The short-time Fourier transform, as magnitudes or powers.
 
-Each transform maps `(..., samples)` to non-negative values `(..., bins, frames)` and knows the
-positions of its bins. Magnitudes have a finite gradient everywhere, 0 where they vanish.
+Magnitudes have a finite gradient everywhere, 0 where they vanish.
 """
 
 from typing import Literal
 
 import numpy as np
-import scipy.signal
 import torch
 from torch import Tensor, nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib._core.precision import full_precision
-from sotlib._core.tables import TableModule
 from sotlib.transforms._stft.spectrogram import spectrogram
+from sotlib.transforms.base import Transform
 
-SCALINGS = ("normalized", "normalized_linear", "absolute")
 PADDINGS = ("reflect", "end", "none")
-
-
-class Transform(TableModule):
-    """What all transforms share: checked input, and positions under three scalings.
-
-    Subclasses add the table `frequencies` (Hz) and set `shortest`, the least number of samples.
-    """
-
-    def __init__(self, sample_rate: float):
-        super().__init__()
-        self.sample_rate = _check.positive("sample_rate", sample_rate)
-
-    @property
-    def frequencies(self) -> Tensor:
-        """Centre frequencies of the bins in Hz, shape `(bins,)`."""
-        return self._table(torch.float32)("frequencies")
-
-    def positions(
-        self, scaling: Literal["normalized", "normalized_linear", "absolute"] = "normalized"
-    ) -> Tensor:
-        """Where the bins lie.
-
-        Parameters
-        ----------
-        scaling : {'normalized', 'normalized_linear', 'absolute'}
-            True spacing mapped to [0, 1]; bin index mapped to [0, 1]; or Hz.
-
-        Returns
-        -------
-        Tensor, shape (bins,)
-            Increasing positions.
-
-        Raises
-        ------
-        ValueError
-            If `scaling` is unknown.
-        """
-        _check.one_of("scaling", scaling, SCALINGS)
-        frequencies = self.frequencies
-        if scaling == "absolute":
-            return frequencies
-        if scaling == "normalized_linear" or len(frequencies) == 1:
-            return torch.linspace(0, 1, len(frequencies)).to(frequencies)
-        span = frequencies[-1] - frequencies[0]
-        return (frequencies - frequencies[0]) / span
-
-    def _check_input(self, x):
-        _check.floating("x", x)
-        if x.ndim == 0:
-            raise ValueError(f"x must have shape (..., samples); got a single number, {x.item()}.")
-        if x.shape[-1] < self.shortest:
-            raise ValueError(
-                f"x is too short for {type(self).__name__}: it has {x.shape[-1]} samples and needs "
-                f"at least {self.shortest}. Use a longer signal, zero-pad it, or {self.cure}."
-            )
 
 
 class STFT(Transform):
@@ -135,13 +77,13 @@ class STFT(Transform):
         power: Literal[1, 2] = 1,
     ):
         super().__init__(sample_rate)
-        self.fft_size = _check.count("fft_size", fft_size)
-        self.hop_length = _check.count("hop_length", hop_length)
-        self.win_length = _check.count("win_length", win_length or fft_size)
+        self.fft_size = check.count("fft_size", fft_size)
+        self.hop_length = check.count("hop_length", hop_length)
+        self.win_length = check.count("win_length", win_length or fft_size)
         if self.win_length > fft_size:
             raise ValueError(f"win_length must not exceed fft_size={fft_size}; got {win_length}.")
-        self.padding = _check.one_of("padding", padding, PADDINGS)
-        self.power = _check.one_of("power", power, (1, 2))
+        self.padding = check.one_of("padding", padding, PADDINGS)
+        self.power = check.one_of("power", power, (1, 2))
         frame = np.zeros(fft_size)
         start = (fft_size - self.win_length) // 2
         frame[start : start + self.win_length] = scipy_window(window, self.win_length)
@@ -200,6 +142,8 @@ class STFT(Transform):
 
 def scipy_window(name, length):
     """A periodic window of SciPy as an array."""
+    import scipy.signal  # takes half a second, so only where it is needed
+
     try:
         return scipy.signal.get_window(name, length, fftbins=True)
     except (ValueError, TypeError) as error:

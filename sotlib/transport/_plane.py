@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sotlib._core import check as _check
+from sotlib._core import check
 
 # Masses that ought to be equal may differ by this fraction: sums in single precision do.
 MASS_TOLERANCE = 1e-4
@@ -30,7 +30,7 @@ class Grid:
     @classmethod
     def of(cls, mass, *, freqs, times, time_scale, suffix=""):
         """Check the axes of ``mass`` (..., bins, frames); None stands for bin or frame indices."""
-        _check.positive("time_scale", time_scale)
+        check.positive("time_scale", time_scale)
         bins, frames = mass.shape[-2:]
         freqs = _axis(f"freqs{suffix}", freqs, bins, "bins", mass.device)
         times = _axis(f"times{suffix}", times, frames, "frames", mass.device)
@@ -46,7 +46,7 @@ def _axis(name, values, size, noun, device):
             f"{name} must have one value for each of the {size} {noun} of the mass, "
             f"got shape {tuple(values.shape)}"
         )
-    _check.finite(name, values)
+    check.finite(name, values)
     if (values.diff() <= 0).any():
         raise ValueError(f"{name} must increase strictly; sort it and the mass along with it")
     return values
@@ -68,13 +68,13 @@ def largest_cost(grid, other):
 def check_masses(a, b):
     """Check two masses (..., bins, frames) that are to be compared item by item."""
     for name, mass in (("a", a), ("b", b)):
-        _check.floating(name, mass)
+        check.floating(name, mass)
         if mass.ndim < 2 or mass.numel() == 0:
             raise ValueError(
                 f"{name} must have shape (bins, frames) or (batch, bins, frames) and hold at "
                 f"least one bin, got {tuple(mass.shape)}"
             )
-        _check.finite(name, mass)
+        check.finite(name, mass)
         if (mass < 0).any():
             raise ValueError(
                 f"{name} holds negative mass (smallest {float(mass.min()):.3g}); pass a magnitude "

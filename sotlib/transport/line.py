@@ -20,7 +20,7 @@ both cumulative sums. Conventions:
 import torch
 from torch import Tensor
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib._core.autograd import uncompiled
 from sotlib.transport._line_sort import first_reaching, solve_by_sorting, take
 
@@ -86,8 +86,8 @@ def wasserstein_1d(
     arguments = _prepare(x_weights, y_weights, x_positions, y_positions)
     cost = _Transport.apply(*arguments, _order(p), cutoff)
     if cost.isnan().any():  # cheaper than looking at all weights beforehand
-        _check.non_negative("x_weights", x_weights)
-        _check.non_negative("y_weights", y_weights)
+        check.non_negative("x_weights", x_weights)
+        check.non_negative("y_weights", y_weights)
     return cost
 
 
@@ -131,8 +131,8 @@ def quantile_functions(
     (tensor([ 0.,  0., 10., 10.]), tensor([ 0., 10., 10., 10.]))
     """
     arguments = _prepare(x_weights, y_weights, x_positions, y_positions)
-    _check.non_negative("x_weights", x_weights)
-    _check.non_negative("y_weights", y_weights)
+    check.non_negative("x_weights", x_weights)
+    check.non_negative("y_weights", y_weights)
     x, y, u, v = arguments
     x_cumulative, y_cumulative = x.cumsum(-1), y.cumsum(-1)
     levels = torch.cat([x_cumulative, y_cumulative], dim=-1).sort(dim=-1).values
@@ -142,7 +142,7 @@ def quantile_functions(
 
 
 def _order(p):
-    if not _check.is_number(p) or not 1 <= p < float("inf"):
+    if not check.is_number(p) or not 1 <= p < float("inf"):
         raise ValueError(f"p, the order of the cost, must be a finite number >= 1; got {p!r}.")
     return float(p)
 
@@ -155,7 +155,7 @@ def _prepare(x, y, u, v):
         v_name = "y_positions"
     named = [("x_weights", x), ("y_weights", y), ("x_positions", u), (v_name, v)]
     for name, tensor in named:
-        _check.floating(name, tensor)
+        check.floating(name, tensor)
         if tensor.ndim == 0:
             raise ValueError(f"{name} must have at least one dimension; got a scalar.")
         if tensor.numel() == 0:
@@ -196,7 +196,7 @@ def _sort(weights, positions, weights_name, name):
             f"{name} must have shape ({weights.shape[-1]},) or that of {weights_name}, "
             f"{tuple(weights.shape)}; got {tuple(positions.shape)}."
         ) from None
-    _check.finite(name, positions)
+    check.finite(name, positions)
     positions = positions if positions.ndim == 1 else full  # in their own precision
     if (positions.diff(dim=-1) < 0).any():
         positions, order = positions.sort(dim=-1)
@@ -219,7 +219,7 @@ class _Transport(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, upstream):
-        _check.first_derivative_only("wasserstein_1d")
+        check.first_derivative_only("wasserstein_1d")
         scale = upstream.unsqueeze(-1)
         needed = zip(ctx.saved_tensors, ctx.shapes, ctx.needs_input_grad, strict=False)
         grads = [(scale * g).sum_to_size(shape) if need else None for g, shape, need in needed]

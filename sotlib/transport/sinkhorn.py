@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.transport._plane import Grid, check_balance, check_masses
 from sotlib.transport._sinkhorn.result import SinkhornResult, dual_value, per_item, to_layout
 from sotlib.transport._sinkhorn.solver import Settings, solve
@@ -164,12 +164,12 @@ def plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale):
 
 def checked_settings(epsilon, max_iter, tol, epsilon_scaling, over_relaxation, unbalanced):
     """Return the solver's `Settings`, or raise."""
-    _check.positive("epsilon", epsilon)
-    _check.count("max_iter", max_iter)
+    check.positive("epsilon", epsilon)
+    check.count("max_iter", max_iter)
     if isinstance(tol, bool) or not isinstance(tol, (int, float)) or not 0 <= tol < math.inf:
         raise ValueError(f"tol must be a number of at least 0; got {tol!r}.")
     if unbalanced is not None:
-        _check.positive("unbalanced", unbalanced)
+        check.positive("unbalanced", unbalanced)
     return Settings(
         float(epsilon), max_iter, float(tol), bool(epsilon_scaling), bool(over_relaxation),
         unbalanced,

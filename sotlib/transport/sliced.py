@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib._core.autograd import uncompiled
 from sotlib.transport._plane import Grid, check_balance, check_masses
 from sotlib.transport.line import wasserstein_1d
@@ -106,7 +106,7 @@ def sliced_wasserstein(
             f"a and b must lie on the same grid, got shapes {tuple(a.shape)} and {tuple(b.shape)}"
         )
     check_balance(a, b, "normalise both; for different loudness see sinkhorn_grid(unbalanced=…)")
-    _check.count("n_projections", n_projections)
+    check.count("n_projections", n_projections)
     grid = Grid.of(a, freqs=freqs, times=times, time_scale=time_scale)
     axes = [np.ascontiguousarray(axis.cpu().numpy()) for axis in (grid.freqs, grid.stretched)]
     if generator is None:

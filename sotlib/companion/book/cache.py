@@ -27,8 +27,10 @@ def environment_key(layout: Layout, package: Path | None = None) -> str:
     package : Path, optional
         The library's folder, by default the one that is running.
     """
-    package = package or Path(__file__).parents[1]
-    sources = (path for path in package.rglob("*.py") if package / "book" not in path.parents)
+    package = package or Path(__file__).parents[2]
+    sources = (
+        path for path in package.rglob("*.py") if package / "companion/book" not in path.parents
+    )
     results = (p for p in _files(layout.root / "results") if p.stat().st_size < _LARGE)
     data = (path for path in _files(layout.source) if path.suffix not in _NOT_DATA)
     return digest(

@@ -116,7 +116,7 @@ def _kernel_environment(layout: Layout, jobs: int) -> dict[str, str]:
             }
         ),
     )
-    library = str(Path(__file__).parents[2])
+    library = str(Path(__file__).parents[3])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     share = str(max(1, (cores or 1) // jobs))
     return {

@@ -164,7 +164,7 @@ def _outputs(notebook: nbformat.NotebookNode) -> Iterable[nbformat.NotebookNode]
 def _find() -> Path:
     """Look for the manifest from the working directory upwards, then beside the library."""
     here = Path.cwd()
-    for folder in (here, *here.parents, Path(__file__).parents[2]):
+    for folder in (here, *here.parents, Path(__file__).parents[3]):
         for candidate in (folder / "manifest.yml", folder / "book" / "manifest.yml"):
             if candidate.is_file():
                 return candidate

@@ -1,6 +1,7 @@
 """The papers' experiments: their runs as data, and how one run is carried out.
 
-Each module here is an experiment that `sotlib.companion.runner` can carry out. It has
+A folder a paper. A module with `ROWS` is an experiment, which `sotlib.companion.runner` calls
+``<folder>_<module>``. It has
 
 - ``BUDGETS``, by name, and ``ROWS``, the runs by the name of their row in the paper's table;
 - ``default_seeds(budget)``, those of a sweep that is given none;

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import torch
 
-import sotlib.companion.experiments
-from sotlib._core import check as _check
+from sotlib._core import check
+from sotlib.companion import experiments
 from sotlib.companion.experiments.sot.training import Stopped
 
 MARKER = "sweep.lock"  # lies in the folder while a sweep goes on; workers look for it
@@ -41,22 +41,29 @@ class Task:
 
 def experiment(name: str) -> ModuleType:
     """The module of an experiment; ValueError lists those that there are."""
-    _check.one_of("experiment", name, tuple(_names()))
-    return importlib.import_module(f"sotlib.companion.experiments.{name}")
+    check.one_of("experiment", name, tuple(_names()))
+    return _module(*name.split("_", 1))
 
 
 def _names() -> list[str]:
-    return [
-        module.name
-        for module in pkgutil.iter_modules(sotlib.companion.experiments.__path__)
-        if hasattr(importlib.import_module(f"sotlib.companion.experiments.{module.name}"), "ROWS")
+    """``<paper>_<module>`` of every module with rows."""
+    folders = [m.name for m in pkgutil.iter_modules(experiments.__path__) if m.ispkg]
+    modules = [
+        (folder, module.name)
+        for folder in folders
+        for module in pkgutil.iter_modules([f"{experiments.__path__[0]}/{folder}"])
     ]
+    return ["_".join(names) for names in modules if hasattr(_module(*names), "ROWS")]
+
+
+def _module(folder: str, name: str) -> ModuleType:
+    return importlib.import_module(f"{experiments.__name__}.{folder}.{name}")
 
 
 def default_seeds(name: str, budget: str) -> list[int]:
     """Seeds of a sweep that is given none: the experiment's own."""
     module = experiment(name)
-    _check.one_of("budget", budget, tuple(module.BUDGETS))
+    check.one_of("budget", budget, tuple(module.BUDGETS))
     return module.default_seeds(budget)
 
 
@@ -72,13 +79,13 @@ def plan(name: str, *, budget: str, seeds: list[int], rows: list[str] | None = N
     ['MSS-Lin-1', 'MSS-Lin-2']
     """
     module = experiment(name)
-    _check.one_of("budget", budget, tuple(module.BUDGETS))
+    check.one_of("budget", budget, tuple(module.BUDGETS))
     for row in rows or ():
-        _check.one_of("rows", row, tuple(module.ROWS))
+        check.one_of("rows", row, tuple(module.ROWS))
     if len(set(seeds)) != len(seeds) or not seeds:
         raise ValueError(f"seeds must be different numbers, at least one; got {seeds}.")
     for seed in seeds:
-        _check.count("seeds", seed, least=0)
+        check.count("seeds", seed, least=0)
     return [Task(name, row, seed, budget) for seed in seeds for row in rows or module.ROWS]
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import torch
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.transport._plane import ground_cost_parts
 from sotlib.transport._sinkhorn.solver import Solution
 
@@ -144,7 +144,7 @@ class _WithGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):
-        _check.first_derivative_only("sinkhorn_grid")
+        check.first_derivative_only("sinkhorn_grid")
         grad_a, grad_b = ctx.saved_tensors
         grad = grad[..., None, None]
         return grad * grad_a, grad * grad_b, None, None, None

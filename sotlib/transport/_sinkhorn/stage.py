@@ -6,7 +6,6 @@ potentials are laid out (bins, batch, frames), in double precision.
 
 import torch
 
-from sotlib.transport._sinkhorn import scalings as _gibbs_updates
 from sotlib.transport._sinkhorn.relaxation import Relaxation
 
 CHECK_EVERY = 10
@@ -26,10 +25,12 @@ class Stage:
 
     def plain(self, f, g):
         """Updates of the scalings u, v themselves: four small matrix products for the pair."""
+        from sotlib.transport._sinkhorn import scalings  # compiled on first use
+
         along_f, along_t = self.to_a.matrices()
         u = self._log_scaling(f).exp()
-        if self.share == 1 and _gibbs_updates.fits(self.a, self.b):
-            gathered, spread, steps = _gibbs_updates.alternate(
+        if self.share == 1 and scalings.fits(self.a, self.b):
+            gathered, spread, steps = scalings.alternate(
                 along_f, along_t, self.a, self.b, u,
                 budget=self.budget, tol=self.tol, check_every=CHECK_EVERY,
             )  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.companion.checkpoints import load_checkpoint
 from sotlib.companion.experiments.drum import data as drum_data
 from sotlib.companion.experiments.drum.data import save_arrays, sounds
@@ -140,8 +140,8 @@ def run(
     Returns
     -------
     dict
-        The record, as `sotlib.companion.records.read_record` gives it; that of the folder where there is
-        one.
+        The record, as `sotlib.companion.records.read_record` gives it; that of the folder where
+        there is one.
 
     Raises
     ------
@@ -165,9 +165,9 @@ def run(
     >>> sorted(record["results"]["test"])
     ['jtfs', 'parameter_error', 'stft']
     """
-    _check.one_of("row", row, tuple(ROWS))
-    _check.one_of("budget", budget, tuple(BUDGETS))
-    _check.count("seed", seed, least=0)
+    check.one_of("row", row, tuple(ROWS))
+    check.one_of("budget", budget, tuple(BUDGETS))
+    check.count("seed", seed, least=0)
     path = Path(folder) / f"{row}-{seed}.json"
     if path.exists():
         return read_record(path)

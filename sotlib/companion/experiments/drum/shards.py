@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.companion.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from sotlib.companion.experiments.drum.metrics import finite_metrics
 from sotlib.companion.experiments.drum.task import (
@@ -213,9 +213,9 @@ def _identity(row, seed, budget):
 
 
 def _check_shard(row, seed, budget):
-    _check.one_of("row", row, tuple(ROWS))
-    _check.one_of("budget", budget, tuple(BUDGETS))
-    if _check.count("seed", seed, least=0) >= TASKS[budget].shards:
+    check.one_of("row", row, tuple(ROWS))
+    check.one_of("budget", budget, tuple(BUDGETS))
+    if check.count("seed", seed, least=0) >= TASKS[budget].shards:
         raise ValueError(
             f"seed, the number of a shard, must be below {TASKS[budget].shards} with the budget "
             f"{budget}; got {seed}."

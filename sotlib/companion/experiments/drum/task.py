@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from sotlib.datasets.drum_sounds import cell_parameters, fold_ids
+from sotlib.losses import jtfs_features
 from sotlib.matching.network import LogCQT, SoundMatcher
 from sotlib.matching.scaler import ParameterScaler
-from sotlib.scattering import TimeFrequencyScattering, jtfs_features
+from sotlib.scattering import TimeFrequencyScattering
 from sotlib.synths.drum import LOG10, PARAMETERS, RectangularDrum
 
 FOLDS = ("train", "validation", "test")

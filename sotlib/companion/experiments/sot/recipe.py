@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import torch
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.companion.experiments.sot import table as sot_table
 from sotlib.companion.experiments.sot.task import Pretraining
 
@@ -50,7 +50,7 @@ def run(
     progress: Callable[[int], object] | None = None,
 ) -> dict:
     """Carry out one run; see `sot_table.run`."""
-    _check.one_of("row", row, tuple(ROWS))
-    _check.one_of("budget", budget, tuple(BUDGETS))
+    check.one_of("row", row, tuple(ROWS))
+    check.one_of("budget", budget, tuple(BUDGETS))
     options = {"folder": folder, "device": device, "progress": progress}
     return sot_table.train("sot_recipe", row, ROWS[row], seed, budget, BUDGETS[budget], **options)

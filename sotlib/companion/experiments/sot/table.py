@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.companion.checkpoints import load_checkpoint
 from sotlib.companion.experiments.sot.task import (
     FOLDS,
@@ -84,7 +84,7 @@ BUDGETS = {
 }
 
 
-# The order in which `python -m sotlib.companion.runner --missing` fills the table: budget, rows, seeds.
+# The order in which the runner's `--missing` fills the table: budget, rows, seeds.
 QUEUE = (
     ("reduced", ("SOT-2048",), (123, 456, 42, 789, 101112)),
     ("reduced", tuple(row for row in ROWS if row != "SOT-2048"), PAPER_SEEDS),
@@ -130,8 +130,8 @@ def run(
     Returns
     -------
     dict
-        The record, as `sotlib.companion.records.read_record` gives it; that of the folder where there is
-        one.
+        The record, as `sotlib.companion.records.read_record` gives it; that of the folder where
+        there is one.
 
     Raises
     ------
@@ -156,8 +156,8 @@ def run(
     >>> sorted(record["results"]["test"])
     ['lsd_mean_square', 'lsd_root', 'mss', 'rca', 'rpa']
     """
-    _check.one_of("row", row, tuple(ROWS))
-    _check.one_of("budget", budget, tuple(BUDGETS))
+    check.one_of("row", row, tuple(ROWS))
+    check.one_of("budget", budget, tuple(BUDGETS))
     options = {"folder": folder, "device": device, "progress": progress}
     return train("sot_table", row, ROWS[row], seed, budget, BUDGETS[budget], **options)
 
@@ -175,7 +175,7 @@ def train(
     progress: Callable[[int], object] | None,
 ) -> dict:
     """Carry out `run` with any setting and limits, for an experiment called `kind`."""
-    _check.count("seed", seed, least=0)
+    check.count("seed", seed, least=0)
     path = Path(folder) / f"{row}-{seed}.json"
     if path.exists():
         return read_record(path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from sotlib._core import check as _check
+from sotlib._core import check
 from sotlib.datasets.harmonic_signals import HarmonicSignals
 from sotlib.losses import MultiScaleSpectralLoss, Wasserstein1DLoss
 from sotlib.metrics import (
@@ -122,8 +122,8 @@ def prepare(fold, size, frames, *, disjoint=True, counts="published", first_phas
     ValueError
         On an unknown fold, or another number of frames.
     """
-    _check.one_of("frames", frames, (16, 4, 1))
-    _check.one_of("fold", fold, FOLDS)
+    check.one_of("frames", frames, (16, 4, 1))
+    check.one_of("fold", fold, FOLDS)
     data = HarmonicSignals(
         fold if disjoint else "all",
         seed=DATA_SEED,

@@ -11,8 +11,7 @@ from torch import nn
 
 import sotlib
 from sotlib._core.vector_fft import fast_size, stages
-from sotlib.pitch import _layers as _pitch_layers
-from sotlib.pitch import _passes as _pitch_passes
+from sotlib.pitch import _layers, _passes
 from sotlib.pitch._layers import FEWEST, _compiled, _definition, pitch_layers
 
 SHAPES = [(16, 1), (17, 5), (32, 20), (33, 33), (70, 285)]  # signals, bins
@@ -42,8 +41,8 @@ def plain(x, layers):
 @pytest.fixture
 def calls(monkeypatch):
     """How often the compiled layers were chosen."""
-    counted, value = [], _pitch_layers._value
-    monkeypatch.setattr(_pitch_layers, "_value", lambda *args: counted.append(1) or value(*args))
+    counted, value = [], _layers._value
+    monkeypatch.setattr(_layers, "_value", lambda *args: counted.append(1) or value(*args))
     return counted
 
 
@@ -169,6 +168,6 @@ class TestFFT:
 def test_changes_of_helpers_reach_what_is_compiled():
     """Numba keeps machine code as long as the file with the compiled function is the same."""
     folder = Path(sotlib.__file__).parent
-    text = "".join((folder / name).read_text() for name in _pitch_passes.HELPERS)
+    text = "".join((folder / name).read_text() for name in _passes.HELPERS)
     found = hashlib.sha256(text.encode()).hexdigest()[:16]
-    assert found == _pitch_passes.SUM, f"write SUM = {found!r} into _pitch_passes.py"
+    assert found == _passes.SUM, f"write SUM = {found!r} into _passes.py"

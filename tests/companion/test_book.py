@@ -300,7 +300,7 @@ def test_killed_build_leaves_nothing_that_the_next_one_trusts(book):
     set_chapter(book, HEADER + PARAMETERS + f"```{{code-cell}} ipython3\n{code}\n```\n")
     command = [sys.executable, "-m", "sotlib.companion.book", "chapter", "part/one"]
     command += ["--root", str(book.root), "--out", str(book.out)]
-    library = str(Path(manifest.__file__).parents[2])
+    library = str(Path(manifest.__file__).parents[3])
     process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": library})
     try:
         wait_until(begun.is_symlink)

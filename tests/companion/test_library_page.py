@@ -16,7 +16,7 @@ from sotlib.companion.book.generated import PAGES
 
 @pytest.fixture(scope="module")
 def pages():
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     return {page.name for page in read_pages(Layout(root, root / "_build"), tuple(PAGES))}
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from sotlib.datasets.drum_sounds import cell_parameters
-from sotlib.losses.pnp import PNPLoss, jacobian, largest_eigenvalue, pnp_loss, riemannian_metric
+from sotlib.losses.pnp import PNPLoss, pnp_loss
 from sotlib.matching.damping import AdaptiveDamping, ConstantDamping
+from sotlib.matching.metric import jacobian, largest_eigenvalue, riemannian_metric
 from sotlib.matching.scaler import ParameterScaler
 from sotlib.synths.drum import LOG10, rectangular_drum
 

@@ -190,14 +190,13 @@ class TestPreparedSpectra:
 
     def test_many_signals_are_taken_in_parts(self, generator, monkeypatch):
         """So small a cache that every signal is a part of its own, or every two."""
-        from sotlib.transforms._stft import spectrogram as _spectrogram
 
         x, y = torch.randn(2, 5, 700, dtype=torch.float64, generator=generator)
         loss = self.loss()
         target = loss.spectra(y)
         expected = value_and_gradient(loss, x, target)
         for cache in (1, 2 * target[0][0].numel()):
-            monkeypatch.setattr(_spectrogram, "CACHE", cache)
+            monkeypatch.setattr(spectrogram, "CACHE", cache)
             torch.testing.assert_close(value_and_gradient(loss, x, target), expected)
 
     @pytest.mark.parametrize("p", [1, 2])

@@ -1,6 +1,6 @@
 """Picture every page of a built site at two widths, light and dark (a tool, not a test).
 
-``python tests/screenshots.py _build/html _build/screenshots``, or ``make screenshots``.
+``python tests/companion/screenshots.py _build/html _build/screenshots``, or ``make screenshots``.
 """
 
 import sys
@@ -34,5 +34,5 @@ def main(site: Path, folder: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
-        sys.exit("usage: python tests/screenshots.py SITE FOLDER")
+        sys.exit("usage: python tests/companion/screenshots.py SITE FOLDER")
     main(Path(sys.argv[1]).resolve(), Path(sys.argv[2]))

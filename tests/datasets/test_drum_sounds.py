@@ -12,7 +12,7 @@ from sotlib.datasets.drum_sounds import DrumSounds, cell_digits, cell_of, cell_p
 from sotlib.synths.drum import rectangular_drum
 
 REFERENCE = (
-    Path(os.environ.get("SOTLIB_REFERENCE", Path(__file__).parents[2] / "shared" / "reference"))
+    Path(os.environ.get("SOTLIB_REFERENCE", Path(__file__).parents[3] / "shared" / "reference"))
     / "drum_sounds.npz"
 )
 SHORT = {"samples": 256}

@@ -184,7 +184,7 @@ def test_chapters_that_cannot_be_assigned_are_named(layout, text, message):
 def _chapters():
     from pathlib import Path
 
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     layout = Layout(root, root / "_build")
     pages = [p for p in read_pages(layout, tuple(PAGES)) if p.is_notebook]
     return [p for p in pages if any(part.exercise for part in pieces(read_notebook(p), p.name))]

@@ -9,16 +9,10 @@ import pytest
 import torch
 from scattering_oracle import scatter_globally
 
-from sotlib.scattering import (
-    JTFSLoss,
-    TimeFrequencyScattering,
-    jtfs_distance,
-    jtfs_features,
-    modulus,
-    transform,
-)
+from sotlib.losses import JTFSLoss, jtfs_distance, jtfs_features
+from sotlib.scattering import TimeFrequencyScattering, modulus, transform
 
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "reference"
+BESIDE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 REFERENCE = Path(os.environ.get("SOTLIB_REFERENCE", BESIDE))
 SMALL = {"J": 6, "Q": (8, 1), "J_fr": 2}
 TINY = {"J": 4, "Q": (2, 1), "J_fr": 1}

@@ -10,7 +10,7 @@ import torch
 
 from sotlib import ConvergenceWarning, exact_grid_transport, sinkhorn_grid
 from sotlib.transport import divergence as sinkhorn_divergence
-from sotlib.transport._sinkhorn import scalings as _gibbs_updates
+from sotlib.transport._sinkhorn import scalings
 from sotlib.transport._sinkhorn.gibbs import LogAxis
 
 F64 = torch.float64
@@ -231,7 +231,7 @@ def test_compiled_updates_equal_those_of_torch(problem, batch, monkeypatch):
     a[..., 3, :], b[..., 2] = 0.0, 0.0
     a, b = (mass / mass.sum((-2, -1), keepdim=True) for mass in (a, b))
     found = sinkhorn_grid(a, b, epsilon=2e-2, tol=1e-7, max_iter=5000, **axes)
-    monkeypatch.setattr(_gibbs_updates, "fits", lambda a, b: False)
+    monkeypatch.setattr(scalings, "fits", lambda a, b: False)
     expected = sinkhorn_grid(a, b, epsilon=2e-2, tol=1e-7, max_iter=5000, **axes)
     assert found.n_iter == expected.n_iter
     # An item of a batch stops for itself, where torch goes on until the slowest is done.

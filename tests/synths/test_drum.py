@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 from sotlib.synths.drum import RectangularDrum, modal_decays, modal_frequencies, rectangular_drum
 
 REFERENCE = (
-    Path(os.environ.get("SOTLIB_REFERENCE", Path(__file__).parents[2] / "shared" / "reference"))
+    Path(os.environ.get("SOTLIB_REFERENCE", Path(__file__).parents[3] / "shared" / "reference"))
     / "drum_sounds.npz"
 )
 THETA = torch.tensor(

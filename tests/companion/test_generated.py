@@ -97,7 +97,7 @@ def test_only_listed_pages_are_written(tmp_path):
 
 @pytest.fixture(scope="module")
 def chapters():
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     pages = read_pages(Layout(root, root / "_build"), tuple(PAGES))
     return [p for p in pages if teachers.is_chapter(p)]
 

@@ -1,0 +1,1 @@
+"""What every topic leans on: checks, constant tables, precision, compiled kernels."""

@@ -1,0 +1,1 @@
+"""What makes the book: execution, experiments, records. Not part of the wheel."""

@@ -1,0 +1,1 @@
+"""Sound matching of drums: the PNP paper."""

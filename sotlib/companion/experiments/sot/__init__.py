@@ -1,0 +1,1 @@
+"""The harmonic autoencoder of the SOT paper."""

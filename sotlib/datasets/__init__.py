@@ -1,0 +1,9 @@
+"""Synthetic sounds with known parameters."""
+
+from sotlib.datasets.drum_sounds import DrumSounds
+from sotlib.datasets.harmonic_signals import HarmonicSignals
+
+__all__ = [
+    "DrumSounds",
+    "HarmonicSignals",
+]

@@ -1,0 +1,13 @@
+"""From signals to spectra: STFT, mel, constant-Q."""
+
+from sotlib.transforms.base import Transform
+from sotlib.transforms.cqt import CQT
+from sotlib.transforms.mel import MelSpectrogram
+from sotlib.transforms.stft import STFT
+
+__all__ = [
+    "CQT",
+    "STFT",
+    "MelSpectrogram",
+    "Transform",
+]

@@ -1,0 +1,1 @@
+"""Compiled short-time spectra on a CPU, and their definition."""

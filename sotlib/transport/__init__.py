@@ -1,0 +1,19 @@
+"""Optimal transport: on a line exactly, on the time-frequency plane by several solvers."""
+
+from sotlib.transport.divergence import sinkhorn_divergence
+from sotlib.transport.exact import ExactTransport, exact_grid_transport
+from sotlib.transport.line import quantile_functions, wasserstein_1d
+from sotlib.transport.sinkhorn import ConvergenceWarning, SinkhornResult, sinkhorn_grid
+from sotlib.transport.sliced import sliced_wasserstein
+
+__all__ = [
+    "ConvergenceWarning",
+    "ExactTransport",
+    "SinkhornResult",
+    "exact_grid_transport",
+    "quantile_functions",
+    "sinkhorn_divergence",
+    "sinkhorn_grid",
+    "sliced_wasserstein",
+    "wasserstein_1d",
+]
