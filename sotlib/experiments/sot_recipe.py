@@ -14,15 +14,18 @@ from sotlib import _check
 from sotlib.experiments import sot_table
 from sotlib.experiments.sot_task import Pretraining
 
-SEEDS = tuple(range(2001, 2011))
-_RECIPE = replace(sot_table.ROWS["SOT-2048"], pretraining=Pretraining())
+SEEDS = tuple(range(3001, 3011))
+AMPLITUDES_FIRST = 300
+_PARTS = {"pretraining": Pretraining(), "amplitudes_first": AMPLITUDES_FIRST}
+_RECIPE = replace(sot_table.ROWS["SOT-2048"], **_PARTS)
 
 ROWS = {
     "recipe": _RECIPE,
     "no-tilt": replace(_RECIPE, pretraining=Pretraining(tilt=0.0)),
     "no-equivariance": replace(_RECIPE, pretraining=Pretraining(steps=0)),
     "no-calibration": replace(_RECIPE, pretraining=Pretraining(calibrated=False)),
-    "no-transport": replace(sot_table.ROWS["MSS-Lin"], pretraining=Pretraining()),
+    "no-amplitudes-first": replace(_RECIPE, amplitudes_first=0),
+    "no-transport": replace(sot_table.ROWS["MSS-Lin"], **_PARTS),
     "no-pretraining": sot_table.ROWS["SOT-2048"],
 }
 BUDGETS = {

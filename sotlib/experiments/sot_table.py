@@ -197,6 +197,7 @@ def train(
         limits=limits,
         seed=seed,
         checkpoint=path.with_suffix(".checkpoint.safetensors"),
+        amplitudes_first=setting.amplitudes_first,
         identity={"seed": seed, "budget": budget, **configuration, "scales": [*setting.scales]},
     )
     results = training.run(progress)
