@@ -29,7 +29,7 @@ ROWS = {
     "no-pretraining": sot_table.ROWS["SOT-2048"],
 }
 BUDGETS = {
-    "reduced": replace(sot_table.BUDGETS["reduced"], steps=2640, learning_rate=1e-3, decay=True),
+    "reduced": replace(sot_table.BUDGETS["reduced"], steps=2640, learning_rate=5e-4, decay=True),
     "smoke": sot_table.BUDGETS["smoke"],
 }
 QUEUE = (
