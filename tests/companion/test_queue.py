@@ -42,7 +42,9 @@ def uninterrupted(tmp_path_factory):
 
 @pytest.fixture
 def small_queues(monkeypatch):
-    """Queues of two experiments in two folders, with smoke runs."""
+    """Queues of two experiments in two folders, with smoke runs, and no others."""
+    for name in tasks._names():
+        monkeypatch.setattr(tasks.experiment(name), "QUEUE", (), raising=False)
     wanted = (("smoke", (ROW,), (1,)), ("smoke", ("MSS-Lin", ROW), (1, 2)))
     monkeypatch.setattr(sot_table, "QUEUE", wanted)
     monkeypatch.setattr(sot_recipe, "QUEUE", (("smoke", ("no-transport",), (1,)),))
@@ -87,7 +89,7 @@ def test_the_table_is_filled_in_the_order_that_it_declares():
     assert len(set(wanted)) == len(wanted) == 95
     recipes = queue("sot_recipe")
     assert [t.row for t in recipes[:11]] == ["recipe"] * 10 + ["no-tilt"]
-    assert queue() == recipes + wanted
+    assert queue() == recipes + wanted + queue("sot_why")
 
 
 def test_an_experiment_without_a_queue_is_named(capsys):

@@ -6,7 +6,8 @@ import pytest
 import scipy.signal
 import torch
 
-from sotlib.companion.experiments.sot.table import ROWS
+from sotlib.companion.experiments.sot import recipe as sot_recipe
+from sotlib.companion.experiments.sot.table import ROWS, load_model
 from sotlib.companion.experiments.sot.task import FOLDS, SCALES, Comparison, make_model, prepare
 
 RATE, SAMPLES = 16000, 4096
@@ -93,3 +94,11 @@ def test_settings_of_the_data_are_passed_on():
     early = prepare("train", 400, 1, first_phase=0)
     assert (early.signals[:, 0] == 0).all()
     assert (published.signals[:, 0] != 0).all()
+
+
+def test_weights_of_another_experiment_load_with_its_rows(tmp_path):
+    sot_recipe.run("no-equivariance", 1, budget="smoke", folder=tmp_path)
+    path = tmp_path / "no-equivariance-1.safetensors"
+    assert not load_model(path, rows=sot_recipe.ROWS).training
+    with pytest.raises(ValueError, match="row 'no-equivariance', and rows has MSS-Lin"):
+        load_model(path)

@@ -14,19 +14,22 @@ from sotlib._core import check
 from sotlib.companion.experiments.sot import table as sot_table
 from sotlib.companion.experiments.sot.task import Pretraining
 
-SEEDS = tuple(range(2001, 2011))
-_RECIPE = replace(sot_table.ROWS["SOT-2048"], pretraining=Pretraining())
+SEEDS = tuple(range(3001, 3011))
+AMPLITUDES_FIRST = 300
+_PARTS = {"pretraining": Pretraining(), "amplitudes_first": AMPLITUDES_FIRST}
+_RECIPE = replace(sot_table.ROWS["SOT-2048"], **_PARTS)
 
 ROWS = {
     "recipe": _RECIPE,
     "no-tilt": replace(_RECIPE, pretraining=Pretraining(tilt=0.0)),
     "no-equivariance": replace(_RECIPE, pretraining=Pretraining(steps=0)),
     "no-calibration": replace(_RECIPE, pretraining=Pretraining(calibrated=False)),
-    "no-transport": replace(sot_table.ROWS["MSS-Lin"], pretraining=Pretraining()),
+    "no-amplitudes-first": replace(_RECIPE, amplitudes_first=0),
+    "no-transport": replace(sot_table.ROWS["MSS-Lin"], **_PARTS),
     "no-pretraining": sot_table.ROWS["SOT-2048"],
 }
 BUDGETS = {
-    "reduced": replace(sot_table.BUDGETS["reduced"], steps=2640, learning_rate=1e-3, decay=True),
+    "reduced": replace(sot_table.BUDGETS["reduced"], steps=2640, learning_rate=5e-4, decay=True),
     "smoke": sot_table.BUDGETS["smoke"],
 }
 QUEUE = (

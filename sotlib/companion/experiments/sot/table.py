@@ -6,7 +6,7 @@ paper and their public configurations tell; chapter ``sot/table`` says where the
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -197,6 +197,7 @@ def train(
         limits=limits,
         seed=seed,
         checkpoint=path.with_suffix(".checkpoint.safetensors"),
+        amplitudes_first=setting.amplitudes_first,
         identity={"seed": seed, "budget": budget, **configuration, "scales": [*setting.scales]},
     )
     results = training.run(progress)
@@ -222,13 +223,17 @@ def _devices(device, used):
     return ", ".join(f"{name} from step {step}" for name, step in used)
 
 
-def load_model(path: str | os.PathLike) -> HarmonicAutoencoder:
+def load_model(
+    path: str | os.PathLike, *, rows: Mapping[str, Row] | None = None
+) -> HarmonicAutoencoder:
     """The trained model whose weights `run` wrote; in evaluation mode.
 
     Parameters
     ----------
     path : path
-        ``<row>-<seed>.safetensors``, of this experiment or of `sot_recipe`.
+        ``<row>-<seed>.safetensors``.
+    rows : mapping, optional
+        The settings by name where they are not `ROWS`, such as those of `sot_recipe`.
 
     Returns
     -------
@@ -238,8 +243,16 @@ def load_model(path: str | os.PathLike) -> HarmonicAutoencoder:
     ------
     FileNotFoundError, CheckpointError
         If there is no such file, or it is damaged.
+    ValueError
+        If its row is not among `rows`.
     """
     weights, numbers = load_checkpoint(path)
-    model = make_model(ROWS.get(numbers["row"], _SOT))
+    rows = ROWS if rows is None else rows
+    if numbers["row"] not in rows:
+        raise ValueError(
+            f"{path} has weights of the row {numbers['row']!r}, and rows has {', '.join(rows)}: "
+            "give the rows of the experiment that wrote it."
+        )
+    model = make_model(rows[numbers["row"]])
     model.encoder.load_state_dict(weights)
     return model.eval()

@@ -54,6 +54,8 @@ class Row:
     roll_off: bool = False
     """A low-pass in the decoder, see `sotlib.HarmonicSynth`."""
     pretraining: Pretraining | None = None
+    amplitudes_first: int = 0
+    """Steps at the beginning in which only the layer of the amplitudes is trained."""
     counts: str = "published"
     """Rule for the number of harmonics of the signals, see `sotlib.HarmonicSignals`."""
     first_phase: int = 1

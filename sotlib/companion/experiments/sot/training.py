@@ -44,6 +44,8 @@ class Training:
         Where the state is kept while the training goes on.
     identity : dict
         What the checkpoint must agree with.
+    amplitudes_first : int, default 0
+        Steps at the beginning in which only ``encoder.to_amplitudes`` is trained.
     """
 
     def __init__(
@@ -57,9 +59,10 @@ class Training:
         seed,
         checkpoint,
         identity,
+        amplitudes_first=0,
     ):
         self.model, self.compare, self.data, self.evaluate = model, compare, data, evaluate
-        self.limits = limits
+        self.limits, self.amplitudes_first = limits, amplitudes_first
         self.path, self.identity = Path(checkpoint), identity
         self.optimizer = torch.optim.Adam(
             model.parameters(), lr=limits.learning_rate, weight_decay=1e-4
@@ -123,6 +126,10 @@ class Training:
         loss = self.compare(self.model(features, generator=self.generator).sound, targets)
         loss.backward()
         self.unread.append(loss.detach())
+        if self.step < self.amplitudes_first:
+            for name, parameter in self.model.encoder.named_parameters():
+                if not name.startswith("to_amplitudes."):
+                    parameter.grad = None  # which Adam passes over
         if self.limits.decay:
             fall = 0.5 + 0.5 * math.cos(math.pi * self.step / self.limits.steps)
             self.optimizer.param_groups[0]["lr"] = self.limits.learning_rate * fall
