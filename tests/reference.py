@@ -1,18 +1,12 @@
-"""Where the reference numbers lie: beside the repository, or where SOTLIB_REFERENCE says."""
+"""Where the reference numbers lie; see `tests/data/README.md`."""
 
-import os
 from pathlib import Path
 
-import pytest
-
-FOLDER = Path(
-    os.environ.get("SOTLIB_REFERENCE", Path(__file__).parents[2] / "shared" / "reference")
-)
+FOLDER = Path(__file__).parent / "data"
 
 
 def reference(name):
-    """Path of one reference file; the calling test is skipped where it is absent."""
+    """Path of one reference file, which the repository holds: a missing one is an error."""
     path = FOLDER / name
-    if not path.exists():
-        pytest.skip(f"reference file {name} is not at hand (set SOTLIB_REFERENCE)")
+    assert path.exists(), f"the reference file {path} is missing: restore it from git"
     return path

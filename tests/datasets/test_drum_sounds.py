@@ -11,10 +11,7 @@ from torch.utils.data import DataLoader
 from sotlib.datasets.drum_sounds import DrumSounds, cell_digits, cell_of, cell_parameters, fold_ids
 from sotlib.synths.drum import rectangular_drum
 
-REFERENCE = (
-    Path(os.environ.get("SOTLIB_REFERENCE", Path(__file__).parents[3] / "shared" / "reference"))
-    / "drum_sounds.npz"
-)
+REFERENCE = Path(os.environ.get("SOTLIB_REFERENCE", "")) / "drum_sounds.npz"
 SHORT = {"samples": 256}
 
 

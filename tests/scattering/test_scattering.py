@@ -1,19 +1,16 @@
 import copy
 import json
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from reference import reference as path_of
 from scattering_oracle import scatter_globally
 
 from sotlib.losses import JTFSLoss, jtfs_distance, jtfs_features
 from sotlib.scattering import TimeFrequencyScattering, modulus, transform
 
-BESIDE = Path(__file__).resolve().parents[3] / "shared" / "reference"
-REFERENCE = Path(os.environ.get("SOTLIB_REFERENCE", BESIDE))
 SMALL = {"J": 6, "Q": (8, 1), "J_fr": 2}
 TINY = {"J": 4, "Q": (2, 1), "J_fr": 1}
 
@@ -34,10 +31,8 @@ def burst(samples, *, start, stop, dtype=torch.float64):
 
 @pytest.fixture(scope="module")
 def reference():
-    if not (REFERENCE / "jtfs.npz").exists():
-        pytest.skip("the reference values are not here; set SOTLIB_REFERENCE to their folder")
-    settings = json.loads((REFERENCE / "jtfs.json").read_text())
-    with np.load(REFERENCE / "jtfs.npz") as file:
+    settings = json.loads(path_of("jtfs.json").read_text())
+    with np.load(path_of("jtfs.npz")) as file:
         return settings, {name: file[name] for name in file.files}
 
 

@@ -11,10 +11,7 @@ from scipy.integrate import solve_ivp
 
 from sotlib.synths.drum import RectangularDrum, modal_decays, modal_frequencies, rectangular_drum
 
-REFERENCE = (
-    Path(os.environ.get("SOTLIB_REFERENCE", Path(__file__).parents[3] / "shared" / "reference"))
-    / "drum_sounds.npz"
-)
+REFERENCE = Path(os.environ.get("SOTLIB_REFERENCE", "")) / "drum_sounds.npz"
 THETA = torch.tensor(
     [
         [600.0, 0.4, 0.02, 0.03, 0.6],
