@@ -9,11 +9,11 @@ from sotlib import (
     STFT,
     SinkhornSpectrogramLoss,
     SlicedSpectrogramLoss,
+    sinkhorn_divergence,
     sinkhorn_grid,
     sliced_wasserstein,
 )
 from sotlib.companion.benchmarks import added_megabytes, compare, show
-from sotlib.transport import divergence as sinkhorn_divergence
 
 RATE, SECONDS, FFT = 8000, 2.0, 512
 PROJECTIONS, TIME_SCALE = 10, 1000.0

@@ -18,7 +18,39 @@ SCALINGS = ("normalized", "normalized_linear", "absolute")
 class Transform(TableModule):
     """What all transforms share: checked input, and positions under three scalings.
 
-    Subclasses add the table `frequencies` (Hz) and set `shortest`, the least number of samples.
+    A transform of one's own is a subclass with a `forward` from signals `(..., samples)` to values
+    `(..., bins, frames)`, and a table of `frequencies` in Hz; losses that take a transform then
+    know where its bins lie.
+
+    Parameters
+    ----------
+    sample_rate : float
+        In Hz.
+
+    Raises
+    ------
+    ValueError
+        If the sample rate is not positive.
+
+    Notes
+    -----
+    Explained in chapter ``sot/options``.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> from sotlib import Transform, Wasserstein1DLoss
+    >>> class ThreeBins(Transform):
+    ...     def __init__(self):
+    ...         super().__init__(sample_rate=16000)
+    ...         self._add("frequencies", np.array([100.0, 200.0, 400.0]))
+    ...     def forward(self, x):
+    ...         return x.abs().unflatten(-1, (3, -1))
+    >>> ThreeBins().positions("absolute")
+    tensor([100., 200., 400.])
+    >>> loss = Wasserstein1DLoss(ThreeBins(), bin_position_scaling="absolute", p=1)
+    >>> loss(torch.tensor([1.0, 0, 0]), torch.tensor([0, 0, 1.0]))
+    tensor(300.)
     """
 
     def __init__(self, sample_rate: float):

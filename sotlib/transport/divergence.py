@@ -74,7 +74,7 @@ def sinkhorn_divergence(
     Examples
     --------
     >>> import torch
-    >>> from sotlib.transport import divergence as sinkhorn_divergence
+    >>> from sotlib import sinkhorn_divergence
     >>> a = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     >>> sinkhorn_divergence(a, a).abs() < 1e-6
     tensor(True)

@@ -195,7 +195,8 @@ def test_environment_key_follows_what_chapters_read(book, library, path, text):
 
 
 @pytest.mark.parametrize(
-    "path", ["library/book/site.py", "book/part/two.md", "book/_static/custom.css", "README.md"]
+    "path",
+    ["library/companion/book/site.py", "book/part/two.md", "book/_static/custom.css", "README.md"],
 )
 def test_environment_key_ignores_what_they_do_not(book, library, path):
     before = cache.environment_key(book, library)

@@ -13,10 +13,10 @@ from sotlib import (
     SinkhornSpectrogramLoss,
     SlicedSpectrogramLoss,
     SpectralLoss,
+    sinkhorn_divergence,
     sinkhorn_grid,
     sliced_wasserstein,
 )
-from sotlib.transport import divergence as sinkhorn_divergence
 
 RATE = 8000
 SAMPLES = 4096

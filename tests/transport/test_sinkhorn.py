@@ -8,8 +8,7 @@ import ot
 import pytest
 import torch
 
-from sotlib import ConvergenceWarning, exact_grid_transport, sinkhorn_grid
-from sotlib.transport import divergence as sinkhorn_divergence
+from sotlib import ConvergenceWarning, exact_grid_transport, sinkhorn_divergence, sinkhorn_grid
 from sotlib.transport._sinkhorn import scalings
 from sotlib.transport._sinkhorn.gibbs import LogAxis
 
