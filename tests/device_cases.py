@@ -196,6 +196,10 @@ CASES = {
         lambda: Around(sotlib.HarmonicAutoencoder(), lambda m, x: m.features(x)),
         lambda: (normal(2, 4096),),
     ),
+    "HarmonicAutoencoder pitch": Case(
+        lambda: Around(sotlib.HarmonicAutoencoder(), lambda m, x: m.estimate_pitch(x)),
+        lambda: (normal(2, 4096),),
+    ),
     "SoundMatcher": Case(
         made(sotlib.SoundMatcher, fmin=320.0, n_bins=48, hop_length=64),
         lambda: (uniform(2, 48, 40),),
@@ -221,6 +225,8 @@ OTHERS = {
     "AdaptiveDamping", "ConstantDamping", "ScheduledDamping", "ConvergenceWarning",
     # what functions above return
     "ExactTransport", "SinkhornResult",
+    # a base class; drawn on the device, so with other numbers: `test_cuda.py` has a test of them
+    "Transform", "equivariance_loss", "pretrain_pitch", "calibrate_pitch",
     # computed on a CPU, whatever device their arguments lie on
     "DrumSounds", "HarmonicSignals", "raw_chroma_accuracy", "raw_pitch_accuracy",
 }  # fmt: skip

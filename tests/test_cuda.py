@@ -54,6 +54,17 @@ def test_every_public_name_has_a_case():
 
 
 @pytest.mark.cuda
+def test_pretraining_of_pitch_stays_on_the_device(device):
+    model = sotlib.HarmonicAutoencoder().to(device)
+    before = model.encoder.toeplitz.detach().clone()
+    features = model.features(torch.randn(2, 4096, device=device))
+    sotlib.pretrain_pitch(model, features, steps=2, batch=8)
+    assert on(model.encoder.toeplitz, device)
+    assert torch.isfinite(model.encoder.toeplitz).all()
+    assert not torch.equal(model.encoder.toeplitz, before)
+
+
+@pytest.mark.cuda
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_gradients(name, dtype, device):
