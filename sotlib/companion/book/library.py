@@ -48,8 +48,9 @@ def page(library: ModuleType, pages: Collection[str]) -> str:
         parts.append(f"| {{py:obj}}`{name} <sotlib.{name}>` | {_summary(thing)} | {where} |\n")
     groups: dict[str, list[str]] = {}
     for name, thing in entries.items():
-        groups.setdefault(thing.__module__, []).append(name)
-    for module in sorted(groups, key=lambda m: (".losses." not in m, m)):
+        folder = ".".join(thing.__module__.split(".")[:2])
+        groups.setdefault(folder, []).append(name)
+    for module in sorted(groups, key=_place):
         parts.append(f"\n## {_heading(module)}\n\n")
         for name in groups[module]:
             parts.append(f"```````{{eval-rst}}\n{_entry(name, entries[name], entries, pages)}")
@@ -172,8 +173,15 @@ def _link(chapter: str, pages: Collection[str], form: str) -> str:
     return form.format(chapter) if chapter in pages else f"``{chapter}``"
 
 
+def _place(folder: str) -> tuple[int, str]:
+    """What one comes for first: losses, and what they are made of."""
+    first = ("losses", "transport", "transforms", "scattering", "synths", "datasets", "pitch")
+    name = folder.split(".")[-1]
+    return first.index(name) if name in first else len(first), name
+
+
 def _heading(module: str) -> str:
-    """The first sentence of the module's docstring."""
+    """The first sentence of a folder's docstring."""
     text = inspect.getdoc(importlib.import_module(module)) or module
     return re.split(r"\.(?:\s|$)|:\s", text, maxsplit=1)[0].replace("\n", " ")
 
