@@ -204,7 +204,7 @@ def pretrain_pitch(
 ) -> None:
     """Make a model's pitch estimates right, before it is trained to reconstruct; needs no labels.
 
-    Steps of Adam on `equivariance_loss`, then `calibrate_pitch`.
+    That is Adam on `equivariance_loss`. In the end comes `calibrate_pitch`.
 
     Parameters
     ----------

@@ -137,11 +137,10 @@ def _body(thing: object, names: Mapping, pages: Collection[str]) -> list[str]:
     text = re.sub(r"^\.\. \[(\d+)\] ", r"* [\1] ", text, flags=re.M)
     # A name in single backticks is a link where it is public, code elsewhere.
     text = re.sub(
-        r"(?<![`:\w])`([\w.]+)`(?!`)",
+        r"(?<![`:\w])`([^`\n<>]+)`(?![`_])",
         lambda m: f":py:obj:`{m[1]} <sotlib.{m[1]}>`" if m[1] in names else f"``{m[1]}``",
         text,
     )
-    text = re.sub(r"(?<![`:\w])`([^`\n<>]+)`(?![`_])", r"``\1``", text)
     settings = Config(napoleon_use_param=False, napoleon_use_rtype=False)
     lines = str(NumpyDocstring(text, settings)).splitlines()
     if attributes:  # numpydoc's order: they come after the parameters
