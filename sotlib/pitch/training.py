@@ -145,9 +145,8 @@ def calibrate_pitch(model: HarmonicAutoencoder, *, notes: int = 64, seed: int = 
     Examples
     --------
     >>> from sotlib import HarmonicAutoencoder, calibrate_pitch
-    >>> model = HarmonicAutoencoder()
-    >>> error = calibrate_pitch(model)
-    >>> abs(calibrate_pitch(model)) <= abs(error)
+    >>> error = calibrate_pitch(HarmonicAutoencoder())  # an untrained one
+    >>> -285 < error < 285
     True
     """
     check.count("notes", notes)
