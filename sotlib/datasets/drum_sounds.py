@@ -42,7 +42,7 @@ class DrumSounds(Dataset):
     seed : int
         Decides the draws in the cells and which cells are the test fold.
     sample_rate, samples, rejection
-        As for `sotlib.synths.drum.rectangular_drum`.
+        As for `rectangular_drum`.
     dtype : torch.dtype
         Of parameters and sounds.
 

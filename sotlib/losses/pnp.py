@@ -87,7 +87,7 @@ class PNPLoss(nn.Module):
     Parameters
     ----------
     damping : float or policy
-        A number stands for `sotlib.matching.damping.ConstantDamping`.
+        A number stands for `ConstantDamping`.
 
     Notes
     -----

@@ -21,7 +21,7 @@ class ConstantDamping:
     Notes
     -----
     The authors' constant damping was 10^5; such numbers belong to their scaling of the features.
-    See `sotlib.matching.metric.largest_eigenvalue`. Explained in chapter ``pnp/damping``.
+    See `largest_eigenvalue`. Explained in chapter ``pnp/damping``.
 
     Examples
     --------

@@ -44,7 +44,7 @@ def modal_frequencies(
     Parameters
     ----------
     theta : Tensor (..., 5), float32 or float64
-        As for `sotlib.synths.drum.rectangular_drum`.
+        As for `rectangular_drum`.
     modes : (int, int)
         How many modes along each side.
     log10 : bool
@@ -83,7 +83,7 @@ def modal_decays(
     Parameters
     ----------
     theta : Tensor (..., 5), float32 or float64
-        As for `sotlib.synths.drum.rectangular_drum`.
+        As for `rectangular_drum`.
     modes : (int, int)
         How many modes along each side.
     log10 : bool

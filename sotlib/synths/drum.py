@@ -54,7 +54,7 @@ def rectangular_drum(
         Angular frequency omega of the fundamental in rad/s, above 0 and up to
         ``pi * sample_rate``; its decay time tau in seconds, above 0; frequency-dependent damping
         p, 0 or more; dispersion D, 0 or more; side ratio alpha, above 0. (``RANGES`` of
-        `sotlib.synths._drum_modes` has the exact limits: 1e-9 stands for above 0.)
+        `_drum_modes.py` has the exact limits: 1e-9 stands for above 0.)
     sample_rate : float
         In Hz.
     samples : int
