@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -519,3 +520,15 @@ def test_built_figures_of_the_books_manifest_are_in_its_chapters(root):
         text = json.dumps(notebooks[entry["chapter"]].cells)
         assert entry["figure"] in text, f"{entry['id']}: no {entry['figure']}"
     assert built
+
+
+def test_no_line_begins_with_what_myst_takes_for_something_else():
+    """A line with "%" in front is a comment, one with "1." the beginning of a list."""
+    book = Path(__file__).parents[2] / "book"
+    swallowed = [
+        f"{path.name}:{number}: {line}"
+        for path in book.rglob("*.md")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if re.match(r"%|\d+\. ", line)
+    ]
+    assert not swallowed
