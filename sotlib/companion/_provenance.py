@@ -40,16 +40,21 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
 
 def machine() -> dict:
     """Processor, cores and threads, and the GPU where there is one; neither name nor place."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     found = {
         "system": platform.system(),
         "cpu": _cpu_model(),
-        "cores": cores,
+        "cores": cores(),
         "torch_threads": torch.get_num_threads(),
     }
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
     return found
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # only Linux tells
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 @functools.cache

@@ -15,10 +15,11 @@ import yaml
 
 from sotlib.companion.book import BookError, cache, chapters, manifest, reproduction, site
 from sotlib.companion.book.__main__ import main
-from sotlib.companion.book._common import Layout, write_atomically
+from sotlib.companion.book._common import Layout
 from sotlib.companion.book.build import build_book, build_chapter
 from sotlib.companion.book.execute import execute_chapters
 from sotlib.companion.book.generated import PAGES
+from sotlib.companion.files import write_atomically
 
 HEADER = """\
 ---

@@ -1,6 +1,5 @@
 """Queues: what experiments want in their order, stopped in time, and gone on with bit for bit."""
 
-import fcntl
 import os
 import signal
 import time
@@ -16,6 +15,7 @@ from sotlib.companion.experiments.sot.training import Stopped
 from sotlib.companion.records import read_record
 from sotlib.companion.runner import carry_out, executors, plan, queue, sweep, tasks
 from sotlib.companion.runner.__main__ import main
+from sotlib.companion.runner.folders import only_sweep
 from sotlib.companion.runner.tasks import MARKER
 
 ROW = "SOT-512"
@@ -134,8 +134,7 @@ def test_a_folder_in_which_a_sweep_works_is_left_to_it(
     folder = tmp_path / "sot_table" / "smoke"
     folder.mkdir(parents=True)
     command = ["--missing", "--folder", str(tmp_path)]
-    with (folder / MARKER).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with only_sweep(folder):
         assert main(command) == 0
         assert "Its runs are left to it" in capsys.readouterr().err
         assert [path.name for path in tmp_path.rglob("*.json")] == ["no-transport-1.json"]
@@ -149,7 +148,7 @@ def test_a_worker_that_the_time_limit_reaches_saves_its_state(uninterrupted, tmp
     (tmp_path / MARKER).touch()
     with executors.processes(1) as pool:
         assert pool.submit(carry_out, replace(task, seed=2), tmp_path).result() is True
-        (worker,) = pool._processes
+        worker = pool.submit(os.getpid).result()
         limit = time.time() + 2
         run = pool.submit(carry_out, task, tmp_path, deadline=limit)
         while not (tmp_path / f"{task.name}.progress").exists():

@@ -1,6 +1,5 @@
 """Sweeps: complete, resumable after a kill, and carried out by a Dask cluster."""
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from sotlib.companion.experiments.sot import table as sot_table
 from sotlib.companion.records import read_record
 from sotlib.companion.runner import Sweep, carry_out, executors, experiment, plan, status
 from sotlib.companion.runner.__main__ import main
+from sotlib.companion.runner.folders import only_sweep
 from sotlib.companion.runner.tasks import MARKER, default_seeds
 
 ROWS = ["SOT-512", "MSS-Lin"]
@@ -240,8 +240,7 @@ def test_diverged_run_is_named_and_the_others_go_on(
 
 def test_second_sweep_in_a_folder_is_refused(tmp_path, capsys):
     arguments = ["sot_table", "--budget", "smoke", "--seeds", "1", "--folder", str(tmp_path)]
-    with (tmp_path / MARKER).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with only_sweep(tmp_path):
         assert main(arguments) == 1
         assert "another sweep is running in" in capsys.readouterr().err
         assert (tmp_path / MARKER).exists()

@@ -1,7 +1,6 @@
-"""What every step of the build shares: the error, the scales, where things lie, safe writing."""
+"""What every step of the build shares: the error, the scales, where things lie."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,17 +75,6 @@ def digest(data: bytes | str) -> str:
     'dd29442d'
     """
     return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
-
-
-def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write beside the target, flush to disk, then rename: never half a file under its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def read_text(path: Path, what: str) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import nbformat
 
-from sotlib.companion.book._common import BookError, Layout, digest, write_atomically
+from sotlib.companion.book._common import BookError, Layout, digest
 from sotlib.companion.book.chapters import Page, read_notebook, set_parameters
 from sotlib.companion.book.exercises import Piece, defined, pieces, used
+from sotlib.companion.files import write_atomically
 
 _INTRO = {
     False: "*An assignment made from the chapter `{name}`. Fill in the cells that say so; the "

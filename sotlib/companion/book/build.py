@@ -1,8 +1,7 @@
 """The two things that can be built: the whole book, and one chapter."""
 
-import contextlib
-import fcntl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from sotlib.companion.book import manifest
@@ -11,6 +10,7 @@ from sotlib.companion.book.chapters import Page, read_pages
 from sotlib.companion.book.execute import execute_chapters
 from sotlib.companion.book.generated import PAGES, Context, generate
 from sotlib.companion.book.site import build_site
+from sotlib.companion.files import locked
 
 
 def build_book(layout: Layout, *, scale: str = "laptop", jobs: int = 2) -> Path:
@@ -72,13 +72,8 @@ def _check_scale(scale: str) -> None:
         raise BookError(f"scale is {scale!r}; choose one of {', '.join(SCALES)}")
 
 
-@contextlib.contextmanager
-def _only_build(layout: Layout) -> Iterator[None]:
-    """Keep a second build out of the same folder; the system frees the lock of a killed one."""
+def _only_build(layout: Layout) -> AbstractContextManager:
+    """Keep a second build out of the same folder."""
     layout.out.mkdir(parents=True, exist_ok=True)
-    with (layout.out / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BookError(f"another build is running in {layout.out}") from None
-        yield
+    refusal = BookError(f"another build is running in {layout.out}")
+    return locked(layout.out / "lock", refusal)

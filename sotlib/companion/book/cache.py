@@ -10,8 +10,9 @@ import platform
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from sotlib.companion.book._common import Layout, digest, write_atomically
+from sotlib.companion.book._common import Layout, digest
 from sotlib.companion.book.chapters import Page
+from sotlib.companion.files import write_atomically
 
 _LARGE = 4_000_000  # bytes; shards and weights of trainings, which no chapter reads
 _NOT_DATA = {".md", ".css", ".js", ".svg", ".ico", ".bib", ".pyc"}

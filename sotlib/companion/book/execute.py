@@ -15,10 +15,12 @@ from pathlib import Path
 
 import nbformat
 
+from sotlib.companion._provenance import cores
 from sotlib.companion.book import cache
-from sotlib.companion.book._common import BookError, Layout, write_atomically
+from sotlib.companion.book._common import BookError, Layout
 from sotlib.companion.book.chapters import Page, read_notebook, set_parameters
 from sotlib.companion.book.progress import Progress
+from sotlib.companion.files import write_atomically
 
 _THREADS = ("OMP", "MKL", "OPENBLAS", "NUMBA")
 
@@ -117,8 +119,7 @@ def _kernel_environment(layout: Layout, jobs: int) -> dict[str, str]:
         ),
     )
     library = str(Path(__file__).parents[3])
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    share = str(max(1, (cores or 1) // jobs))
+    share = str(max(1, cores() // jobs))
     return {
         "JUPYTER_PATH": str(kernels.resolve()),
         "PYTHONPATH": os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH", "")])),

@@ -8,9 +8,10 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from sotlib.companion.book._common import BookError, Layout, digest, read_text, write_atomically
+from sotlib.companion.book._common import BookError, Layout, digest, read_text
 from sotlib.companion.book.chapters import read_pages
 from sotlib.companion.book.generated import PAGES
+from sotlib.companion.files import write_atomically
 
 # What an installation and the chapters need beside the notebooks.
 _FILES = ("pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "environment.yml")

@@ -13,8 +13,9 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from sotlib.companion.book._common import BookError, Layout, digest, read_text, write_atomically
+from sotlib.companion.book._common import BookError, Layout, digest, read_text
 from sotlib.companion.book.chapters import Page
+from sotlib.companion.files import write_atomically
 
 # The tools that decide how the same stage looks.
 _RENDERERS = ("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme", "pydata-sphinx-theme")

@@ -32,10 +32,11 @@ def processes(workers: int) -> Iterator[Executor]:
     pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=become_worker, initargs=(os.getpid(),)
     )
+    others = set(multiprocessing.active_children())
     try:
         yield pool
     finally:
-        for process in list((pool._processes or {}).values()):
+        for process in set(multiprocessing.active_children()) - others:
             process.terminate()
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -1,8 +1,6 @@
 """The drum paper's prepared data in memory, put together from shards."""
 
 import functools
-import io
-import os
 import sys
 import threading
 import zlib
@@ -15,6 +13,7 @@ from tqdm import tqdm
 
 from sotlib.companion.experiments.drum import shards as drum_shards
 from sotlib.companion.experiments.drum.task import FOLDS, TASKS
+from sotlib.companion.files import replacing
 from sotlib.companion.records import read_record
 from sotlib.matching.metric import largest_eigenvalue
 
@@ -159,8 +158,5 @@ def sounds(folds):
 
 def save_arrays(path, tensors):
     """Write an npz file, whole or not at all."""
-    content = io.BytesIO()
-    np.savez_compressed(content, **{k: v.detach().cpu().numpy() for k, v in tensors.items()})
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content.getvalue())
-    temporary.replace(path)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **{k: v.detach().cpu().numpy() for k, v in tensors.items()})
