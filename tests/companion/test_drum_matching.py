@@ -22,7 +22,7 @@ from sotlib.companion.experiments.drum.objectives import (
     make_objective,
 )
 from sotlib.companion.experiments.drum.training import MatchingTraining
-from sotlib.companion.experiments.sot.training import Stopped, TrainingDiverged
+from sotlib.companion.experiments.training import Stopped, TrainingDiverged
 from sotlib.companion.runner import Sweep, plan
 from sotlib.matching.damping import ConstantDamping
 

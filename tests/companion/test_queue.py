@@ -11,7 +11,7 @@ import torch
 from sotlib.companion.checkpoints import load_checkpoint, save_checkpoint
 from sotlib.companion.experiments.sot import recipe as sot_recipe
 from sotlib.companion.experiments.sot import table as sot_table
-from sotlib.companion.experiments.sot.training import Stopped
+from sotlib.companion.experiments.training import Stopped
 from sotlib.companion.records import read_record
 from sotlib.companion.runner import carry_out, executors, plan, queue, sweep, tasks
 from sotlib.companion.runner.__main__ import main

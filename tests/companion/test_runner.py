@@ -71,7 +71,7 @@ def test_plan_refuses_what_there_is_not(change, message):
 
 
 def test_seeds_are_the_papers_or_the_experiments_own():
-    assert tuple(default_seeds("sot_table", "reduced")) == sot_table.PAPER_SEEDS
+    assert tuple(default_seeds("sot_table", "reduced")) == sot_table.SEEDS
     assert default_seeds("drum_shards", "smoke") == [0, 1]
     with pytest.raises(ValueError, match="budget must be one of"):
         default_seeds("sot_table", "huge")
@@ -79,7 +79,7 @@ def test_seeds_are_the_papers_or_the_experiments_own():
 
 def test_every_experiment_has_seeds_and_the_recipe_has_others_than_the_table():
     table, recipe = (default_seeds(name, "reduced") for name in ("sot_table", "sot_recipe"))
-    assert tuple(table) == sot_table.PAPER_SEEDS
+    assert tuple(table) == sot_table.SEEDS
     assert not set(table) & set(recipe)
 
 

@@ -4,6 +4,7 @@ import importlib
 import os
 import pkgutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,7 @@ import torch
 
 from sotlib._core import check
 from sotlib.companion import experiments
-from sotlib.companion.experiments.sot.training import Stopped
+from sotlib.companion.experiments.training import Stopped
 
 MARKER = "sweep.lock"  # lies in the folder while a sweep goes on; workers look for it
 
@@ -36,7 +37,7 @@ class Task:
     @property
     def steps(self) -> int:
         """Its length, for the progress bar."""
-        return experiment(self.experiment).BUDGETS[self.budget].steps
+        return getattr(experiment(self.experiment).BUDGETS[self.budget], "steps", 1)
 
 
 def experiment(name: str) -> ModuleType:
@@ -64,7 +65,7 @@ def default_seeds(name: str, budget: str) -> list[int]:
     """Seeds of a sweep that is given none: the experiment's own."""
     module = experiment(name)
     check.one_of("budget", budget, tuple(module.BUDGETS))
-    return module.default_seeds(budget)
+    return list(module.SEEDS[budget] if isinstance(module.SEEDS, Mapping) else module.SEEDS)
 
 
 def plan(name: str, *, budget: str, seeds: list[int], rows: list[str] | None = None) -> list[Task]:

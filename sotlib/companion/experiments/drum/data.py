@@ -1,7 +1,6 @@
 """The drum paper's prepared data in memory, put together from shards."""
 
 import functools
-import sys
 import threading
 import zlib
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from sotlib.companion.experiments.drum import shards as drum_shards
 from sotlib.companion.experiments.drum.task import FOLDS, TASKS
@@ -83,33 +81,19 @@ def load(budget, folder, *, device="cpu", progress=None, start=0):
         Sounds whose metric is not finite even in double precision are left out of the training
         fold and listed in ``preparation``.
     """
+    options = {"budget": budget, "folder": folder, "device": device, "progress": progress}
+    numbers = range(TASKS[budget].shards)
     with _LOCK:
-        for row, number in _missing(budget, folder, start):
-            drum_shards.run(
-                row, number, budget=budget, folder=folder, device=device, progress=progress
-            )
+        # Others may add shards meanwhile: each is looked for only when it is its turn.
+        for number in [*numbers[start:], *numbers[:start]]:
+            for row in FOLDS:
+                drum_shards.run(row, number, **options)
         return _load(budget, Path(folder), str(device))
 
 
 def start_of(row, budget):
     """A shard to begin with, different for different runs."""
     return zlib.crc32(row.encode()) % TASKS[budget].shards
-
-
-def _missing(budget, folder, start):
-    """Shards that are not there or damaged, looked for one by one while others may add some."""
-    numbers = range(TASKS[budget].shards)
-    for number in [*numbers[start:], *numbers[:start]]:
-        for row in FOLDS:
-            record = Path(folder) / f"{row}-{number}.json"
-            try:
-                if record.exists():
-                    drum_shards.verify(row, number, budget=budget, folder=folder)
-                    continue
-            except ValueError as error:  # a damaged record or shard
-                tqdm.write(f"{error}; it is computed again", file=sys.stderr)
-                record.unlink(missing_ok=True)
-            yield row, number
 
 
 @functools.lru_cache(maxsize=1)
