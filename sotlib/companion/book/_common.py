@@ -1,9 +1,11 @@
 """What every step of the build shares: the error, the scales, where things lie."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+PACKAGE = Path(__file__).parents[2]
 SCALES = ("smoke", "laptop", "paper")
 
 
@@ -64,6 +66,11 @@ class Layout:
     def executed(self, scale: str) -> Path:
         """Executed notebooks, one folder a scale, so that scales do not evict each other."""
         return self.out / "executed" / scale
+
+
+def python_path() -> str:
+    """Where other processes find this library."""
+    return os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]))
 
 
 def digest(data: bytes | str) -> str:

@@ -10,7 +10,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from sotlib.companion.book._common import Layout, digest
+from sotlib.companion.book._common import PACKAGE, Layout, digest
 from sotlib.companion.book.chapters import Page
 from sotlib.companion.files import write_atomically
 
@@ -28,7 +28,7 @@ def environment_key(layout: Layout, package: Path | None = None) -> str:
     package : Path, optional
         The library's folder, by default the one that is running.
     """
-    package = package or Path(__file__).parents[2]
+    package = package or PACKAGE
     sources = (
         path for path in package.rglob("*.py") if package / "companion/book" not in path.parents
     )

@@ -17,7 +17,7 @@ import nbformat
 
 from sotlib.companion._provenance import cores
 from sotlib.companion.book import cache
-from sotlib.companion.book._common import BookError, Layout
+from sotlib.companion.book._common import BookError, Layout, python_path
 from sotlib.companion.book.chapters import Page, read_notebook, set_parameters
 from sotlib.companion.book.progress import Progress
 from sotlib.companion.files import write_atomically
@@ -118,11 +118,10 @@ def _kernel_environment(layout: Layout, jobs: int) -> dict[str, str]:
             }
         ),
     )
-    library = str(Path(__file__).parents[3])
     share = str(max(1, cores() // jobs))
     return {
         "JUPYTER_PATH": str(kernels.resolve()),
-        "PYTHONPATH": os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH", "")])),
+        "PYTHONPATH": python_path(),
         "PYTHONHASHSEED": "0",
         # A frontend's or a user's settings must not change the pictures.
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",

@@ -41,9 +41,7 @@ def _reproduction(context: Context) -> dict[str, str]:
 
 
 def _library(context: Context) -> dict[str, str]:
-    import sotlib
-
-    return {library.NAME: library.page(sotlib, {page.name for page in context.pages})}
+    return {library.NAME: library.page()}
 
 
 def _benchmarks(context: Context) -> dict[str, str]:
