@@ -2,7 +2,6 @@
 
 import datetime
 import functools
-import os
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -10,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
+
+from sotlib.companion.processes import cores
 
 PACKAGES = (
     *("sotlib", "torch", "numpy", "scipy", "numba", "librosa", "nnAudio", "monai", "POT"),
@@ -49,12 +50,6 @@ def machine() -> dict:
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
     return found
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    allowed = getattr(os, "sched_getaffinity", None)  # only Linux tells
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from sotlib.companion.book import manifest
-from sotlib.companion.book._common import SCALES, BookError, Layout
+from sotlib.companion.book._common import BookError, Layout
 from sotlib.companion.book.chapters import Page, read_pages
 from sotlib.companion.book.execute import execute_chapters
 from sotlib.companion.book.generated import PAGES, Context, generate
@@ -21,7 +21,6 @@ def build_book(layout: Layout, *, scale: str = "laptop", jobs: int = 2) -> Path:
     BookError
         If anything is missing, fails or contradicts the manifest.
     """
-    _check_scale(scale)
     content = manifest.load(layout.manifest)
     pages = read_pages(layout, tuple(PAGES))
     chapters = [page for page in pages if page.is_notebook]
@@ -44,7 +43,6 @@ def build_chapter(
     BookError
         If there is no such chapter, it lacks a parameter, or a cell fails.
     """
-    _check_scale(scale)
     page = find_chapter(layout, name)
     with _only_build(layout):
         parameters = {"scale": scale, **parameters}
@@ -65,11 +63,6 @@ def find_chapter(layout: Layout, name: str) -> Page:
     if name not in chapters:
         raise BookError(f"there is no chapter {name!r}; choose one of {', '.join(chapters)}")
     return chapters[name]
-
-
-def _check_scale(scale: str) -> None:
-    if scale not in SCALES:
-        raise BookError(f"scale is {scale!r}; choose one of {', '.join(SCALES)}")
 
 
 def _only_build(layout: Layout) -> AbstractContextManager:

@@ -4,6 +4,7 @@
 the numbers that the executed chapters glue. The status follows from both and is stored nowhere.
 """
 
+import contextlib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -115,13 +116,22 @@ def glued_numbers(notebook: nbformat.NotebookNode) -> dict[str, float]:
         text = data.get("text/plain", data.get(f"{_GLUE_PREFIX}text/plain"))
         if name is None or text is None:
             continue
-        # NumPy 2 writes np.float64(0.5), torch tensor(0.5).
-        inner = re.fullmatch(r"(?:np\.\w+|tensor)\((.*?)(?:, dtype=.*)?\)", text.strip())
-        try:
-            found[name] = float(inner.group(1) if inner else text)
-        except ValueError:
-            continue
+        with contextlib.suppress(ValueError):
+            found[name] = float(plain_number(text))
     return found
+
+
+def plain_number(text: object) -> object:
+    """A glued number as ``{glue:text}`` can format it; anything else as it is.
+
+    Examples
+    --------
+    >>> plain_number("np.float64(0.5)"), plain_number("tensor(2., dtype=torch.float64)")
+    ('0.5', '2.')
+    """
+    pattern = r"(?:np\.\w+|tensor)\(([^()]*?)(?:, dtype=.*)?\)"
+    match = re.fullmatch(pattern, text.strip()) if isinstance(text, str) else None
+    return match[1] if match else text
 
 
 def labels(notebook: nbformat.NotebookNode) -> set[str]:

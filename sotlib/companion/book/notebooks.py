@@ -27,26 +27,12 @@ if "google.colab" in sys.modules:
     %cd /content/book-and-library/{folder}"""
 
 
-def has_address(layout: Layout) -> bool:
-    """Whether ``_config.yml`` says where the repository is."""
-    config = yaml.safe_load(read_text(layout.config, "the settings")) or {}
-    return bool((config.get("repository") or {}).get("url"))
-
-
 def repository(layout: Layout) -> dict[str, str]:
-    """Address, branch and folder of the published notebooks, from ``_config.yml``.
-
-    Raises
-    ------
-    BookError
-        If no address is set there.
-    """
+    """Address (or none), branch and folder of the published notebooks, from ``_config.yml``."""
     config = yaml.safe_load(read_text(layout.config, "the settings")) or {}
     found = config.get("repository") or {}
-    if not found.get("url"):
-        raise BookError("repository: url is not set in _config.yml, so there is nowhere to publish")
     return {
-        "url": found["url"].removesuffix("/"),
+        "url": (found.get("url") or "").removesuffix("/"),
         "branch": found.get("branch", "notebooks"),
         "folder": found.get("path_to_book", "book"),
     }
@@ -61,6 +47,8 @@ def export(layout: Layout, *, scale: str = "laptop") -> Path:
         If a chapter is not executed, or no repository is set.
     """
     target, place = layout.out / "notebooks", repository(layout)
+    if not place["url"]:
+        raise BookError("repository: url is not set in _config.yml, so there is nowhere to publish")
     shutil.rmtree(target, ignore_errors=True)
     for page in read_pages(layout, tuple(PAGES)):
         if page.is_notebook:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from sotlib.companion._provenance import cores
+from sotlib.companion.processes import cores
 from sotlib.companion.runner.folders import SweepError, under
 from sotlib.companion.runner.status import status
 from sotlib.companion.runner.sweep import Sweep

@@ -11,13 +11,21 @@ from dataclasses import replace
 from sotlib.companion.checkpoints import load_checkpoint
 from sotlib.companion.experiments.runs import make_run
 from sotlib.companion.experiments.sot.settings import Budget, Row
-from sotlib.companion.experiments.sot.task import make_model
+from sotlib.companion.experiments.sot.task import Comparison, make_model, prepare
 from sotlib.companion.experiments.sot.training import carry_out
 from sotlib.pitch.autoencoder import HarmonicAutoencoder
 
+# The task's too: what the chapters use of this experiment.
 __all__ = [
-    *("BUDGETS", "QUEUE", "ROWS", "SEEDS"),
-    *("Comparison", "load_model", "make_model", "prepare", "run"),
+    "BUDGETS",
+    "QUEUE",
+    "ROWS",
+    "SEEDS",
+    "Comparison",
+    "load_model",
+    "make_model",
+    "prepare",
+    "run",
 ]
 
 SEEDS = (42, 123, 456, 789, 101112)  # the paper's
