@@ -31,13 +31,7 @@ _NONE = "Nothing is recorded so far: run `make bench`.\n"
 
 
 def files(folder: Path) -> dict[str, str]:
-    """The page, and its figures as SVG, by name in the stage.
-
-    Raises
-    ------
-    BookError
-        If a record is damaged or not as ``sotlib.companion.benchmarks`` describes it.
-    """
+    """The page, and its figures as SVG, by name in the stage."""
     try:
         records = read_records(folder, kind="benchmark")
     except RecordError as error:

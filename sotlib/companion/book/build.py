@@ -14,13 +14,7 @@ from sotlib.companion.files import locked
 
 
 def build_book(layout: Layout, *, scale: str = "laptop", jobs: int = 2) -> Path:
-    """Execute all chapters and build the website; return its first page.
-
-    Raises
-    ------
-    BookError
-        If anything is missing, fails or contradicts the manifest.
-    """
+    """Execute all chapters and build the website; return its first page."""
     content = manifest.load(layout.manifest)
     pages = read_pages(layout, tuple(PAGES))
     chapters = [page for page in pages if page.is_notebook]
@@ -36,13 +30,7 @@ def build_book(layout: Layout, *, scale: str = "laptop", jobs: int = 2) -> Path:
 def build_chapter(
     layout: Layout, name: str, *, scale: str = "laptop", parameters: Mapping[str, object]
 ) -> Path:
-    """Execute one chapter; return its executed notebook.
-
-    Raises
-    ------
-    BookError
-        If there is no such chapter, it lacks a parameter, or a cell fails.
-    """
+    """Execute one chapter; return its executed notebook."""
     page = find_chapter(layout, name)
     with _only_build(layout):
         parameters = {"scale": scale, **parameters}
@@ -51,13 +39,7 @@ def build_chapter(
 
 
 def find_chapter(layout: Layout, name: str) -> Page:
-    """The notebook of this name, also given as ``book/sot/why.md``.
-
-    Raises
-    ------
-    BookError
-        If there is none.
-    """
+    """The notebook of this name, also given as ``book/sot/why.md``."""
     chapters = {p.name: p for p in read_pages(layout, tuple(PAGES)) if p.is_notebook}
     name = name.removeprefix("book/").removesuffix(".md")
     if name not in chapters:

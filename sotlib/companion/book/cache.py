@@ -19,17 +19,8 @@ _LARGE = 4_000_000  # bytes; shards and weights of trainings, which no chapter r
 _NOT_DATA = {".md", ".css", ".js", ".svg", ".ico", ".bib", ".pyc"}
 
 
-def environment_key(layout: Layout, package: Path | None = None) -> str:
-    """One digest of all that chapters share.
-
-    Parameters
-    ----------
-    layout : Layout
-        Where the book lies.
-    package : Path, optional
-        The library's folder, by default the one that is running.
-    """
-    package = package or PACKAGE
+def environment_key(layout: Layout, package: Path = PACKAGE) -> str:
+    """One digest of all that chapters share."""
     sources = (
         path for path in package.rglob("*.py") if package / "companion/book" not in path.parents
     )

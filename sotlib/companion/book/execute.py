@@ -33,26 +33,9 @@ def execute_chapters(
 ) -> dict[str, nbformat.NotebookNode]:
     """Execute notebooks, or take them from the cache where nothing has changed.
 
-    Parameters
-    ----------
-    layout : Layout
-        Where the book lies and where this build goes.
-    pages : sequence of Page
-        The notebooks to execute.
-    parameters : mapping
-        ``scale`` and others, set in each chapter's parameters cell.
-    jobs : int
-        Chapters executed at a time; the processor cores are divided among them.
-
-    Returns
-    -------
-    dict
-        Executed notebooks by page name.
-
-    Raises
-    ------
-    BookError
-        If a chapter lacks a parameter, or a cell fails. All chapters are tried first.
+    The parameters, ``scale`` and others, are set in each chapter's parameters cell. The processor's
+    cores are divided among `jobs` chapters at a time. Returns the notebooks by page name; raises
+    BookError where a chapter lacks a parameter or a cell fails, when all have been tried.
     """
     environment = cache.environment_key(layout)
     folder = layout.executed(str(parameters["scale"]))

@@ -12,25 +12,11 @@ from sotlib.companion.book.chapters import Page
 
 @dataclass(frozen=True)
 class Context:
-    """What a generated page may depend on.
-
-    Parameters
-    ----------
-    layout : Layout
-        Where the book lies and where this build goes.
-    pages : sequence of Page
-        All pages of the table of contents.
-    notebooks : mapping
-        Executed chapters by page name.
-    manifest : mapping
-        The manifest, from :func:`sotlib.companion.book.manifest.load`.
-    scale : str
-        The scale at which the chapters were executed.
-    """
+    """What a generated page may depend on."""
 
     layout: Layout
     pages: Sequence[Page]
-    notebooks: Mapping[str, nbformat.NotebookNode]
+    notebooks: Mapping[str, nbformat.NotebookNode]  # executed chapters by page name
     manifest: Mapping
     scale: str
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from sotlib.companion.book._common import SCALES, BookError, read_text
+from sotlib.companion.book._common import PACKAGE, SCALES, BookError, read_text
 
 STATUSES = ("reproduced", "differs", "reduced", "published value unknown", "not yet")
 STANDINGS = ("published", "config", "unknown")
@@ -23,23 +23,9 @@ _GLUE_PREFIX = "application/papermill.record/"
 
 
 def load(path: str | Path | None = None) -> dict:
-    """Read and check the manifest.
+    """Read and check the manifest: ``papers`` by key, and ``entries`` by ``id``.
 
-    Parameters
-    ----------
-    path : path, optional
-        ``manifest.yml``; by default the one of the checkout that the working directory, or else
-        the library, lies in.
-
-    Returns
-    -------
-    dict
-        ``papers``: short citations by key; ``entries``: by ``id``, see the head of the file.
-
-    Raises
-    ------
-    BookError
-        If it cannot be found, is not valid, or an entry lacks a field.
+    By default it is that of the checkout that the working directory, or else the library, lies in.
     """
     path = Path(path) if path is not None else _find()
     try:
@@ -58,23 +44,11 @@ def load(path: str | Path | None = None) -> dict:
 
 
 def status(entry: Mapping, measured: Mapping[str, float], *, scale: str = "laptop") -> str:
-    """How far the book has come with one figure or table.
+    """How far the book has come with one figure or table, by the numbers that its chapter glued.
 
-    Parameters
-    ----------
-    entry : mapping
-        An entry of the manifest.
-    measured : mapping
-        The numbers that its chapter glued, by name.
-    scale : {"smoke", "laptop", "paper"}
-        The scale at which the chapter was executed.
-
-    Returns
-    -------
-    str
-        ``"not yet"`` without a figure in the book; ``"published value unknown"`` where there is
-        nothing to compare with; ``"reduced"`` where the run was smaller than the comparison
-        asks for; otherwise ``"reproduced"`` if every check holds and ``"differs"`` if not.
+    ``"not yet"`` without a figure in the book; ``"published value unknown"`` where there is nothing
+    to compare with; ``"reduced"`` where the run was smaller than the comparison asks for; otherwise
+    ``"reproduced"`` if every check holds and ``"differs"`` if not.
 
     Examples
     --------
@@ -174,7 +148,7 @@ def _outputs(notebook: nbformat.NotebookNode) -> Iterable[nbformat.NotebookNode]
 def _find() -> Path:
     """Look for the manifest from the working directory upwards, then beside the library."""
     here = Path.cwd()
-    for folder in (here, *here.parents, Path(__file__).parents[3]):
+    for folder in (here, *here.parents, PACKAGE.parent):
         for candidate in (folder / "manifest.yml", folder / "book" / "manifest.yml"):
             if candidate.is_file():
                 return candidate

@@ -39,13 +39,7 @@ def repository(layout: Layout) -> dict[str, str]:
 
 
 def export(layout: Layout, *, scale: str = "laptop") -> Path:
-    """Write what the branch holds into ``notebooks`` of the build's folder; return it.
-
-    Raises
-    ------
-    BookError
-        If a chapter is not executed, or no repository is set.
-    """
+    """Write what the branch holds into ``notebooks`` of the build's folder; return it."""
     target, place = layout.out / "notebooks", repository(layout)
     if not place["url"]:
         raise BookError("repository: url is not set in _config.yml, so there is nowhere to publish")
@@ -73,13 +67,7 @@ def export(layout: Layout, *, scale: str = "laptop") -> Path:
 
 
 def publish(layout: Layout, remote: str = "origin") -> str:
-    """Push the exported tree as the one commit of its branch; return the commit.
-
-    Raises
-    ------
-    BookError
-        If git refuses; its message is in the error.
-    """
+    """Push the exported tree as the one commit of its branch; return the commit."""
     tree, branch = layout.out / "notebooks", repository(layout)["branch"]
     index = layout.out / "notebooks.index"
     index.unlink(missing_ok=True)

@@ -36,17 +36,7 @@ This build ran the chapters at scale `{scale}`.
 
 
 def page(content: Mapping, notebooks: Mapping[str, nbformat.NotebookNode], *, scale: str) -> str:
-    """Write the page as MyST Markdown.
-
-    Parameters
-    ----------
-    content : mapping
-        The manifest, from :func:`sotlib.companion.book.manifest.load`.
-    notebooks : mapping
-        Executed chapters by page name.
-    scale : str
-        The scale at which they were executed.
-    """
+    """Write the page as MyST Markdown, from the manifest and the executed chapters."""
     measured = {name: manifest.glued_numbers(notebook) for name, notebook in notebooks.items()}
     statuses = {
         key: manifest.status(entry, measured.get(entry["chapter"], {}), scale=scale)

@@ -35,28 +35,9 @@ def build_site(
     notebooks: Mapping[str, nbformat.NotebookNode],
     generated: Mapping[str, str],
 ) -> bool:
-    """Stage, render and check the site, unless it stands already.
+    """Stage, render and check the site; False where it stands already.
 
-    Parameters
-    ----------
-    layout : Layout
-        Where the book lies and where this build goes.
-    pages : sequence of Page
-        All pages of the table of contents.
-    notebooks : mapping
-        Executed chapters by page name.
-    generated : mapping
-        Text of the pages that the build writes, by name; and of files beside them, by path.
-
-    Returns
-    -------
-    bool
-        False where nothing had to be done.
-
-    Raises
-    ------
-    BookError
-        If Jupyter Book warns or fails, or a page has no HTML afterwards.
+    Raises BookError where Jupyter Book warns or fails, or a page has no HTML afterwards.
     """
     files = staged_files(layout, pages, notebooks, generated)
     versions = {name: metadata.version(name) for name in _RENDERERS}

@@ -29,17 +29,7 @@ All versions are pinned in `requirements.lock`.
 
 
 def page(names: Sequence[str], folder: Path, *, scale: str) -> str:
-    """Write the page as MyST Markdown.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The chapters.
-    folder : Path
-        Where executed chapters are kept, with the times that they took.
-    scale : str
-        The scale at which they were executed.
-    """
+    """Write the page as MyST Markdown; the chapters' times are kept in `folder`."""
     seconds = {name: cache.seconds_of(folder, name) for name in names}
     rows = [(f"{{doc}}`/{name}`", _duration(value)) for name, value in seconds.items()]
     total = _duration(sum(value or 0 for value in seconds.values()))

@@ -43,11 +43,7 @@ class Sweep:
     Attributes
     ----------
     failed : dict
-        Errors of runs that failed, by folder and name.
-
-    Notes
-    -----
-    Explained in chapter ``sot/table``.
+        Errors of runs that failed.
     """
 
     def __init__(

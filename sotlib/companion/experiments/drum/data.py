@@ -62,24 +62,8 @@ def shards_folder(folder, budget):
 def load(budget, folder, *, device="cpu", progress=None, start=0):
     """All folds of a budget, from shards in `folder`; what is missing there is prepared.
 
-    Parameters
-    ----------
-    budget : str
-        One of `drum_task.TASKS`.
-    folder : path
-        Of the shards.
-    device : str
-        Of the tensors, and of what is prepared.
-    progress : callable, optional
-        Called with 0 from time to time.
-    start : int
-        The shard to begin with: processes that begin at different ones share the preparation.
-
-    Returns
-    -------
-    Drums
-        Sounds whose metric is not finite even in double precision are left out of the training
-        fold and listed in ``preparation``.
+    Processes that start at different shards share the preparation. Sounds whose metric is not
+    finite even in double precision are left out of the training fold and listed.
     """
     options = {"budget": budget, "folder": folder, "device": device, "progress": progress}
     numbers = range(TASKS[budget].shards)

@@ -167,13 +167,7 @@ def make_model(row: str, budget: str, *, seed: int = 0) -> SoundMatcher:
 
 
 def load_model(path: str | os.PathLike) -> SoundMatcher:
-    """The trained model whose weights `run` wrote; in evaluation mode.
-
-    Raises
-    ------
-    FileNotFoundError, CheckpointError
-        If there is no such file, or it is damaged.
-    """
+    """The trained model whose weights `run` wrote, for evaluation."""
     weights, numbers = load_checkpoint(path)
     model = make_model(numbers["row"], numbers["budget"])
     model.load_state_dict(weights)

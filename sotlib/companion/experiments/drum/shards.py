@@ -72,21 +72,11 @@ def verify(row: str, seed: int, *, budget: str, folder: str | os.PathLike) -> No
 
 
 def read(row: str, seed: int, *, budget: str, folder: str | os.PathLike) -> dict[str, Tensor]:
-    """Tensors of a shard by name, after verifying its checksum.
+    """Tensors of a shard by name, after verifying its checksum and its settings.
 
-    Returns
-    -------
-    dict
-        ``position`` (sounds,): place in the fold; ``id``; ``theta`` (sounds, 5), physical;
-        ``scaled`` (sounds, 5); ``spectra`` (sounds, bins, frames); ``metric`` (sounds, 5, 5);
-        ``jtfs`` (sounds, paths).
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    CheckpointError
-        If it is damaged, or of other settings.
+    ``position`` (sounds,) is the place in the fold; ``id``; ``theta`` (sounds, 5), physical;
+    ``scaled`` (sounds, 5); ``spectra`` (sounds, bins, frames); ``metric`` (sounds, 5, 5); ``jtfs``
+    (sounds, paths).
     """
     expected = _identity(row, seed, budget)
     path = Path(folder) / f"{row}-{seed}.safetensors"
@@ -113,13 +103,8 @@ def prepare(
     parts = []
     for some in scaled.to(device).split(task.chunk):
         sound = perceive.synthesis(some.float())
-        parts.append(
-            (
-                spectrum(sound),
-                perceive.features(sound),
-                *finite_metrics(perceive, some),
-            )
-        )
+        metrics = finite_metrics(perceive, some)
+        parts.append((spectrum(sound), perceive.features(sound), *metrics))
         if progress is not None:
             progress(0)
     spectra, jtfs, metric, single, double = (torch.cat(p).cpu() for p in zip(*parts, strict=True))

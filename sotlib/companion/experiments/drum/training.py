@@ -15,26 +15,11 @@ from sotlib.companion.experiments.training import Training, stopping
 
 
 class MatchingTraining(Training):
-    """Train a model for a number of epochs, from the last checkpoint if there is one.
+    """Train a `SoundMatcher` until its limits, a `Budget`, by an objective.
 
-    Parameters
-    ----------
-    model : SoundMatcher
-        Its ``state_dict`` is what is trained.
-    objective : nn.Module
-        One of `drum_objectives`. Where it has ``damping``, that is told the validation loss of
-        every epoch.
-    folds : dict of str to Fold
-        ``train``, ``validation`` and ``test``. What becomes of the test fold stands in the curve
-        and decides nothing.
-    limits : Budget
-        Of the experiment: ``epochs``, ``epoch_sounds`` and ``learning_rate``.
-    batch : int
-        Sounds in a step.
-    seed : int
-        Of the order of sounds and of the dropouts.
-    **options
-        Of `Training`.
+    Where the objective has ``damping``, that is told the validation loss of every epoch. What
+    becomes of the test fold stands in the curve and decides nothing. The seed is that of the order
+    of sounds and of the dropouts.
     """
 
     def __init__(self, *, model, objective, folds, limits, batch, seed, **options):

@@ -80,25 +80,9 @@ run = make_run("sot_table", ROWS, BUDGETS, carry_out)
 def load_model(
     path: str | os.PathLike, *, rows: Mapping[str, Row] | None = None
 ) -> HarmonicAutoencoder:
-    """The trained model whose weights `run` wrote; in evaluation mode.
+    """The trained model whose weights `run` wrote, ``<row>-<seed>.safetensors``, for evaluation.
 
-    Parameters
-    ----------
-    path : path
-        ``<row>-<seed>.safetensors``.
-    rows : mapping, optional
-        The settings by name where they are not `ROWS`, such as those of `sot_recipe`.
-
-    Returns
-    -------
-    HarmonicAutoencoder
-
-    Raises
-    ------
-    FileNotFoundError, CheckpointError
-        If there is no such file, or it is damaged.
-    ValueError
-        If its row is not among `rows`.
+    `rows` has the settings by name where they are not `ROWS`, such as those of `sot_recipe`.
     """
     weights, numbers = load_checkpoint(path)
     rows = ROWS if rows is None else rows

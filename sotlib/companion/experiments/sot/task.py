@@ -62,31 +62,10 @@ class Fold:
 
 @functools.lru_cache(maxsize=6)
 def prepare(fold, size, frames, *, disjoint=True, counts="published", first_phase=1, device="cpu"):
-    """Signals, pitches and features of a fold, computed once in a process.
+    """A `Fold` of `sotlib.HarmonicSignals`, computed once in a process.
 
-    Parameters
-    ----------
-    fold : {'train', 'validation', 'test'}
-        Of `sotlib.HarmonicSignals`.
-    size : int
-        Signals in all folds together.
-    frames : {16, 4, 1}
-        All frames of each signal, or so many from its middle.
-    disjoint : bool, default True
-        False: every fold is all signals, as the authors' script saves them.
-    counts, first_phase
-        Of `sotlib.HarmonicSignals`.
-    device : str, default 'cpu'
-        Of the tensors and the computation of features.
-
-    Returns
-    -------
-    Fold
-
-    Raises
-    ------
-    ValueError
-        On an unknown fold, or another number of frames.
+    There are `size` signals in all folds together, and of each its 16 frames, or 4 or 1 from its
+    middle. Folds that are not disjoint are all signals, as the authors' script saves them.
     """
     check.one_of("frames", frames, (16, 4, 1))
     check.one_of("fold", fold, FOLDS)
@@ -105,12 +84,7 @@ def prepare(fold, size, frames, *, disjoint=True, counts="published", first_phas
 
 
 class Comparison(nn.Module):
-    """The loss of a row, between sounds and the prepared spectra of their targets.
-
-    Parameters
-    ----------
-    setting : Row
-        One of `sot_table.ROWS`, or a variation.
+    """The loss of a `Row`, between sounds and the prepared spectra of their targets.
 
     Examples
     --------

@@ -21,24 +21,10 @@ SELECT = "lsd_mean_square"  # the metric of which the lowest validation value is
 
 
 class AutoencoderTraining(Training):
-    """Train a model until its limits, from the last checkpoint if there is one.
+    """Train the encoder of a model until its limits, a `Budget`, by the loss `compare`.
 
-    Parameters
-    ----------
-    model : HarmonicAutoencoder
-        Its encoder is what is trained.
-    compare : Comparison
-        The loss.
-    data : dict of str to Fold
-        ``train``, ``validation`` and ``test``.
-    limits : Budget
-        Of the experiment.
-    seed : int
-        Of dropout.
-    amplitudes_first : int, default 0
-        Steps at the beginning in which only ``encoder.to_amplitudes`` is trained.
-    **options
-        Of `Training`.
+    The seed is that of dropout; in the first `amplitudes_first` steps only
+    ``encoder.to_amplitudes`` is trained.
     """
 
     def __init__(self, *, model, compare, data, limits, seed, amplitudes_first=0, **options):
