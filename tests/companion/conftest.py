@@ -1,7 +1,11 @@
-"""A tiny book, as it is and as if its chapter had been executed."""
+"""A tiny book, as it is and as if its chapter had been executed; and smoke runs, once for all."""
+
+import contextlib
 
 import nbformat
 import pytest
+import torch
+from smoke import ROWS, numbers
 from tiny_book import (
     CELL,
     ENTRY,
@@ -16,6 +20,8 @@ from tiny_book import (
 
 from sotlib.companion.book import chapters
 from sotlib.companion.book._common import Layout
+from sotlib.companion.experiments.drum import data as drum_data
+from sotlib.companion.experiments.sot import table as sot_table
 from sotlib.companion.files import write_atomically
 
 
@@ -52,3 +58,48 @@ def executed():
     )
     notebook.cells[-1].outputs = [output, picture]
     return {"part/one": notebook}
+
+
+@contextlib.contextmanager
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """The number of threads decides the last bits."""
+    with _one_thread():
+        yield
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(tmp_path_factory):
+    """The folder of the smoke runs of two rows, carried out in this process on one thread."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    with _one_thread():
+        for row in ROWS:
+            sot_table.run(row, 1, budget="smoke", folder=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def expected(uninterrupted):
+    """What the first of them found."""
+    return numbers(uninterrupted / f"{ROWS[0]}-1.json")
+
+
+@pytest.fixture(scope="session")
+def drum_folder(tmp_path_factory):
+    """Results of the drums' smoke budget, named as in the repository, with its prepared data."""
+    folder = tmp_path_factory.mktemp("results") / "drum_matching" / "smoke"
+    with _one_thread():
+        drum_data.load("smoke", drum_data.shards_folder(folder, "smoke"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def drums(drum_folder):
+    return drum_data.load("smoke", drum_data.shards_folder(drum_folder, "smoke"))
