@@ -12,7 +12,7 @@ A folder a paper. A module with `ROWS` is an experiment, which `sotlib.companion
   is saved first. `runs.make_run` makes it.
 
 and, where needed, ``verify(row, seed, *, budget, folder)``, which raises where what lies beside a
-record is damaged, and ``QUEUE``, the order in which its table is to be filled: parts
+record is missing or damaged, and ``QUEUE``, the order in which its table is to be filled: parts
 ``(budget, rows, seeds)``, the most wanted first.
 
 The same seed gives the same numbers on the same machine with the same number of threads,

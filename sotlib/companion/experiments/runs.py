@@ -92,10 +92,11 @@ def find_record(path: Path, verify: Callable[[], object] | None = None) -> dict 
     if not path.exists():
         return None
     try:
+        record = read_record(path)
         if verify is not None:
             verify()
-        return read_record(path)
-    except (RecordError, CheckpointError) as error:
+        return record
+    except (RecordError, CheckpointError, FileNotFoundError) as error:
         tqdm.write(f"{error}; it is computed again", file=sys.stderr)
         with contextlib.suppress(FileNotFoundError):  # another process was faster
             path.rename(path.with_suffix(f".damaged-{int(time.time())}"))
