@@ -12,7 +12,8 @@ from test_generated import CHAPTER
 
 from sotlib.companion.book import BookError, cache, chapters, notebooks, site
 from sotlib.companion.book.__main__ import main
-from sotlib.companion.book._common import Layout, write_atomically
+from sotlib.companion.book._common import Layout
+from sotlib.companion.files import write_atomically
 
 WORKFLOWS = ["tests", "pages", "weekly"]
 ALLOWED = {
