@@ -1,9 +1,10 @@
 """pyproject.toml is the only list of dependencies; lock, conda and wheel agree with it."""
 
+import functools
 import http.server
-import io
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -91,68 +92,49 @@ def test_pre_commit_has_the_locked_ruff(root, lock):
 
 
 @pytest.fixture
-def indexes():
-    """The address of a server with two indexes, ``cpu`` and ``pip``, and one that only hangs."""
-    stop = threading.Event()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            index, *rest = self.path.strip("/").split("/")
-            if index == "hangs":
-                stop.wait()
-                return
-            name = f"torch-9.0{'+cpu' * (index == 'cpu')}-py3-none-any.whl"
-            body = f'<a href="{name}">{name}</a>'.encode() if rest == ["torch"] else wheel(name)
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    def wheel(name):
-        version = name.split("-")[1]
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w") as archive:
-            folder = f"torch-{version}.dist-info"
+def indexes(tmp_path):
+    """The addresses of three indexes: CPU builds, pip's own, and one that never answers."""
+    for name, version in [("cpu", "9.0+cpu"), ("pip", "9.0")]:
+        folder = tmp_path / name / "torch"
+        folder.mkdir(parents=True)
+        with zipfile.ZipFile(folder / f"torch-{version}-py3-none-any.whl", "w") as archive:
             metadata = f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n"
-            archive.writestr(f"{folder}/METADATA", metadata)
-            archive.writestr(f"{folder}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-            archive.writestr(f"{folder}/RECORD", "")
-        return file.getvalue()
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            archive.writestr(f"torch-{version}.dist-info/METADATA", metadata)
+            tag = "Wheel-Version: 1.0\nTag: py3-none-any\n"
+            archive.writestr(f"torch-{version}.dist-info/WHEEL", tag)
+            archive.writestr(f"torch-{version}.dist-info/RECORD", "")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
+        socket.create_server(("127.0.0.1", 0)) as silent,
+    ):
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        stop.set()
+        address = f"http://127.0.0.1:{server.server_port}"
+        hangs = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        yield {"cpu": f"{address}/cpu", "pip": f"{address}/pip", "hangs": hangs}
         server.shutdown()
 
 
 @pytest.mark.parametrize(
     ("build", "index", "version", "said"),
     [
-        ("cpu", "{}/cpu", "9.0+cpu", "the build of http://127"),
-        ("cpu", "{}/hangs", "9.0", "does not answer; the build that pip finds"),
-        ("cpu", "http://127.0.0.1:9", "9.0", "does not answer; the build that pip finds"),
-        ("cuda", "{}/cpu", "9.0", "torch: the build that pip finds"),
+        ("cpu", "cpu", "9.0+cpu", "torch: the build of http://127"),
+        ("cpu", "hangs", "9.0", "does not answer; the build that pip finds"),
+        ("cpu", "missing", "9.0", "does not answer; the build that pip finds"),
+        ("cuda", "cpu", "9.0", "torch: the build that pip finds"),
     ],
 )
 def test_build_of_torch(root, tmp_path, indexes, build, index, version, said):
-    environment = {k: v for k, v in os.environ.items() if "pip" not in k.lower()}
-    environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": f"{indexes}/pip"}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PIP_")}
+    environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": indexes["pip"]}
     environment |= {"NO_PROXY": "127.0.0.1", "PIP_NO_CACHE_DIR": "1"}
-    script = [sys.executable, str(root / "tools/torch_build.py"), build, index.format(indexes)]
-    run = subprocess.run(
-        [*script, "torch==9.0", "--target", str(tmp_path)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    address = indexes.get(index, "http://127.0.0.1:9")
+    command = [sys.executable, str(root / "tools/torch_build.py"), build, address, "torch==9.0"]
+    command += ["--target", str(tmp_path / "target")]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert said in run.stdout
-    assert (tmp_path / f"torch-{version}.dist-info").is_dir()
+    assert (tmp_path / f"target/torch-{version}.dist-info").is_dir()
 
 
 def test_environment_installs_from_pyproject(root, project):
