@@ -40,7 +40,7 @@ CUDA := cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvid
 BOOK := $(PY) -m sotlib.companion.book
 COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --all-extras
 
-.PHONY: help setup book chapter assignment notebooks publish-notebooks serve test unit site-test \
+.PHONY: help setup book chapter assignment notebooks publish-notebooks serve test unit slow site-test \
   lint bench lock dist screenshots clean
 # The unit tests come before the site's, also under make -j.
 .NOTPARALLEL:
@@ -100,7 +100,10 @@ lint: $(READY)  ## check style with ruff
 	$(PY) -m ruff format --check .
 
 unit: $(READY)  ## tests of the library and of the build, doctests, the README's code
-	$(PY) -m pytest -m "not site" $(PYTEST_ARGS)
+	$(PY) -m pytest -m "not site and not slow" $(PYTEST_ARGS)
+
+slow: $(READY)  ## the unit tests that take long
+	$(PY) -m pytest -m slow $(PYTEST_ARGS)
 
 site-test: $(READY)  ## build the book at smoke and look at it in a browser
 	$(BOOK) build --scale smoke --jobs $(JOBS) --out _build/smoke

@@ -234,6 +234,7 @@ def test_autocast_changes_nothing(name, generator):
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @everything
 def test_compiles(name, generator):
     """Traced by `torch.compile`, values and gradients are those of the eager module."""
