@@ -21,7 +21,7 @@ TORCH ?= cpu
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # The one place that pins torch; every other version stands in requirements.lock.
 TORCH_VERSION := 2.13.0
-# Further arguments for pytest, as in `make unit PYTEST_ARGS="-k ot1d"`.
+# Further arguments for pytest, as in `make unit PYTEST_ARGS="-k line"`.
 PYTEST_ARGS ?=
 
 # Idle threads spin for some microseconds and then sleep: spinning for longer slows down whatever
