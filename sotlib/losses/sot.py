@@ -6,14 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
-from sotlib.losses._signals import (
-    Reduction,
-    checked_reduction,
-    reduced,
-    same_kind,
-    signal_pair,
-    widen,
-)
+from sotlib.losses._representations import position_pair, representation_pair
+from sotlib.losses._signals import Reduction, checked_reduction, reduced, signal_pair
 from sotlib.transforms.base import SCALINGS, Transform
 from sotlib.transforms.cqt import CQT
 from sotlib.transforms.mel import MelSpectrogram
@@ -156,18 +150,24 @@ class Wasserstein1DLoss(nn.Module):
                 "return_quantiles as they are."
             )
         self.return_quantiles = return_quantiles
-        frames = {"fft_size": fft_size, "hop_length": hop_length, "sample_rate": sample_rate}
+        self.transform: Transform | None = None
         if isinstance(transform, Transform):
             self.transform = transform
-        elif transform in (None, "identity"):
-            self.transform = None
         elif transform == "stft":
             self.transform = STFT(
-                **frames, win_length=win_length, window=window, square_magnitude=square_magnitude
+                fft_size=fft_size,
+                hop_length=hop_length,
+                win_length=win_length,
+                window=window,
+                sample_rate=sample_rate,
+                square_magnitude=square_magnitude,
             )
         elif transform == "mel":
-            self.transform = MelSpectrogram(**frames, n_mels=n_mels)
-        elif check.one_of("transform", transform, TRANSFORMS):
+            self.transform = MelSpectrogram(
+                fft_size=fft_size, hop_length=hop_length, n_mels=n_mels, sample_rate=sample_rate
+            )
+        elif transform not in (None, "identity"):
+            check.one_of("transform", transform, TRANSFORMS)
             self.transform = CQT(
                 sample_rate=sample_rate,
                 hop_length=hop_length,
@@ -204,7 +204,7 @@ class Wasserstein1DLoss(nn.Module):
         Tensor
             A scalar, or what `reduction`, `reduce` and `return_quantiles` say.
         """
-        pair = _representations(x, y) if self.transform is None else signal_pair(x, y)
+        pair = representation_pair(x, y) if self.transform is None else signal_pair(x, y)
         sounds = x.shape[:1] if self.transform is None else x.shape[:-1]
         x, y = pair
         with torch.autocast(x.device.type, enabled=False):
@@ -231,24 +231,13 @@ class Wasserstein1DLoss(nn.Module):
         return x, y * (mass_x / mass_y) if self.balanced else y
 
     def _positions(self, x, y, x_positions, y_positions):
-        if x_positions is None and self.dim == -2:
-            x_positions = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
-        elif x_positions is None and self.transform is not None:
-            x_positions = self.transform.positions(self.scaling)
-        elif x_positions is None:
-            raise ValueError(
-                "x_positions is needed with transform='identity': a tensor of shape (bins,), for "
-                "example torch.linspace(0, 1, bins)."
-            )
-        if y_positions is None and self.transform is not None and self.dim == -1:
-            y_positions = self.transform.positions(self.scaling)
-        elif y_positions is None:
-            if y.shape[-1] != x.shape[-1]:
-                raise ValueError(
-                    f"y_positions is needed: x has {x.shape[-1]} bins and y has {y.shape[-1]}."
-                )
-            y_positions = x_positions
-        return tuple(torch.as_tensor(p, device=x.device) for p in (x_positions, y_positions))
+        if self.dim == -2:
+            if x_positions is None:
+                x_positions = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
+            known = None
+        else:
+            known = None if self.transform is None else self.transform.positions(self.scaling)
+        return position_pair(x, y, x_positions, y_positions, known)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
         # sot-loss keeps its constants in checkpoints; here they are not part of the state.
@@ -256,20 +245,3 @@ class Wasserstein1DLoss(nn.Module):
             if key.removeprefix(prefix).split(".")[0] in ("bin_positions", "transform_module"):
                 del state_dict[key]
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
-def _representations(x, y):
-    for name, tensor in (("x", x), ("y", y)):
-        check.floating(name, tensor)
-        if tensor.ndim != 3:
-            raise ValueError(
-                f"{name} must have shape (batch, bins, frames) with transform='identity'; got "
-                f"{tuple(tensor.shape)}. Add missing dimensions with unsqueeze."
-            )
-        check.non_negative(name, tensor)
-    if (x.shape[0], x.shape[2]) != (y.shape[0], y.shape[2]):
-        raise ValueError(
-            f"x and y must agree in batch and frames; got shapes {tuple(x.shape)} and "
-            f"{tuple(y.shape)}."
-        )
-    return tuple(widen(t) for t in same_kind(x, y))

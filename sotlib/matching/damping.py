@@ -14,7 +14,7 @@ class Damping:
         Damping of the first epoch, 0 or more.
     """
 
-    _state = ("initial", "value")
+    _state: tuple[str, ...] = ("initial", "value")
 
     def __init__(self, initial: float):
         if initial != 0:

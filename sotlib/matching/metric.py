@@ -154,7 +154,7 @@ def _forward_mode(phi_of_g, theta: torch.Tensor, vectorize: bool) -> torch.Tenso
     """Jacobians (sounds, features, d) of one chunk."""
 
     def slope(direction: torch.Tensor) -> torch.Tensor:
-        features, tangent = torch.func.jvp(phi_of_g, (theta,), (direction.expand_as(theta),))
+        features, tangent = torch.func.jvp(phi_of_g, (theta,), (direction.expand_as(theta),))[:2]
         if features.shape[:1] != theta.shape[:1]:
             raise ValueError(
                 f"phi_of_g must give one row of features for each of the {len(theta)} sounds; "

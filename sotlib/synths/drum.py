@@ -1,6 +1,7 @@
 """The rectangular drum: a membrane with stiffness and damping, synthesised mode by mode."""
 
 import math
+from typing import Literal, TypedDict
 
 import torch
 from torch import nn
@@ -27,6 +28,7 @@ __all__ = [
     "rectangular_drum",
 ]
 
+Rejection = Literal["mode", "grid"]
 REJECTIONS = ("mode", "grid")
 
 
@@ -37,7 +39,7 @@ def rectangular_drum(
     samples: int = 2**16,
     modes: tuple[int, int] = (10, 10),
     log10: bool = False,
-    rejection: str = "mode",
+    rejection: Rejection = "mode",
     normalize: bool = True,
 ) -> torch.Tensor:
     r"""Sound of a rectangular drum, by the functional transformation method.
@@ -112,6 +114,17 @@ def rectangular_drum(
     return _normalize(sound) if normalize else sound
 
 
+class DrumSettings(TypedDict, total=False):
+    """Arguments of `rectangular_drum`."""
+
+    sample_rate: float
+    samples: int
+    modes: tuple[int, int]
+    log10: bool
+    rejection: Rejection
+    normalize: bool
+
+
 class RectangularDrum(nn.Module):
     """`rectangular_drum` as a module: ``(..., 5)`` to ``(..., samples)``.
 
@@ -138,12 +151,12 @@ class RectangularDrum(nn.Module):
         samples: int = 2**16,
         modes: tuple[int, int] = (10, 10),
         log10: bool = False,
-        rejection: str = "mode",
+        rejection: Rejection = "mode",
         normalize: bool = True,
     ):
         super().__init__()
         _check_settings(sample_rate, samples, modes, rejection)
-        self.settings = {
+        self.settings: DrumSettings = {
             "sample_rate": sample_rate,
             "samples": samples,
             "modes": modes,

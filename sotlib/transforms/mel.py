@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import numpy as np
 from torch import Tensor
 
 from sotlib._core import check
@@ -63,10 +64,11 @@ class MelSpectrogram(Transform):
             square_magnitude=square_magnitude,
         )
         self.shortest = self.stft.shortest
-        settings = {"sr": sample_rate, "n_fft": fft_size, "n_mels": n_mels}
         import librosa  # takes half a second, so only where it is needed
 
-        filters = librosa.filters.mel(**settings, htk=True, norm=None, dtype="float64")
+        filters = librosa.filters.mel(
+            sr=sample_rate, n_fft=fft_size, n_mels=n_mels, htk=True, norm=None, dtype=np.float64
+        )
         centres = librosa.mel_frequencies(n_mels + 2, fmax=sample_rate / 2, htk=True)[1:-1]
         self.add_table("filters", filters)
         self.add_table("frequencies", centres)

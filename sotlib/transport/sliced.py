@@ -110,13 +110,13 @@ def sliced_wasserstein(
     )
     check.count("n_projections", n_projections)
     grid = Grid.of(a, freqs=freqs, times=times, time_scale=time_scale)
-    axes = [np.ascontiguousarray(axis.cpu().numpy()) for axis in (grid.freqs, grid.stretched)]
+    on_f, on_t = (np.ascontiguousarray(t.cpu().numpy()) for t in (grid.freqs, grid.stretched))
     if generator is None:
         angles = directions(n_projections, half_circle=half_circle)
-        positions, index = _cached_lines(*(axis.tobytes() for axis in axes), angles, a.device)
+        positions, index = _cached_lines(on_f.tobytes(), on_t.tobytes(), angles, a.device)
     else:
         angles = _random_directions(n_projections, half_circle, generator)
-        positions, index = _lines(*axes, angles, a.device)
+        positions, index = _lines(on_f, on_t, angles, a.device)
 
     mass_a, mass_b = a.sum((-2, -1)), b.sum((-2, -1))
     on_a = _project(a / mass_a[..., None, None], index, positions.shape)
