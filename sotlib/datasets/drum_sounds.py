@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -36,14 +37,14 @@ class DrumSounds(Dataset):
 
     Parameters
     ----------
-    fold : {"train", "validation", "test", "all"}
+    fold : {'train', 'validation', 'test', 'all'}, default 'train'
         Validation: the 6^5 = 7776 cells in the middle (all digits from 2 to 7). Test: 10 000 of
         the other 92 224, drawn at random. Train: the remaining 82 224.
-    seed : int
+    seed : int, default 0
         Decides the draws in the cells and which cells are the test fold.
     sample_rate, samples, rejection
         As for `rectangular_drum`.
-    dtype : torch.dtype
+    dtype : torch.dtype, default float32
         Of parameters and sounds.
 
     Attributes
@@ -75,7 +76,7 @@ class DrumSounds(Dataset):
 
     def __init__(
         self,
-        fold: str = "train",
+        fold: Literal["train", "validation", "test", "all"] = "train",
         *,
         seed: int = 0,
         sample_rate: float = 22050,

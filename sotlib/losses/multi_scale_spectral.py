@@ -31,7 +31,7 @@ class MultiScaleSpectralLoss(nn.Module):
         The scales.
     overlap : float, default 0.75
         Overlap of frames as a fraction of the FFT size, at least 0 and below 1.
-    window : str, default 'hann'
+    window : str, float or tuple, default 'hann'
         As for `STFT`.
     padding : {'end', 'reflect', 'none'}, default 'end'
         As for `STFT`; the default is the convention of DDSP.

@@ -50,9 +50,9 @@ class Wasserstein1DLoss(nn.Module):
         Transport along frequency (-1) or along time (-2; positions are frame indices).
     apply_root : bool, default False
         :math:`W_p` instead of :math:`W_p^p`, per frame.
-    circular, log : bool, default False
-        Options of ``sot-loss`` that the paper does not use; True is refused.
-    device : str, default 'cpu'
+    circular : bool, default False
+        An option of ``sot-loss`` that the paper does not use; True is refused.
+    device : str or torch.device, default 'cpu'
         Where the buffers are created; ``.to(device)`` moves them as usual.
     fft_size, hop_length, win_length, window : default 1024, 256, None, 'flattop'
         As for `STFT`; `window` also shapes the kernels of the CQT, not the mel transform.
@@ -68,6 +68,8 @@ class Wasserstein1DLoss(nn.Module):
         Where the bins lie, see `STFT.positions`.
     square_magnitude : bool, default False
         Power instead of magnitude.
+    log : bool, default False
+        As `circular`.
     reduce : bool, default True
         False: one value per frame, shape `(batch · frames,)`, instead of a mean over frames.
     reduction : {'mean', 'sum', 'none'}, default 'mean'
@@ -120,10 +122,10 @@ class Wasserstein1DLoss(nn.Module):
         n_mels: int = 128,
         n_bins: int = 250,
         bins_per_semitone: int = 3,
-        bins_per_octave: int | None = None,
         gamma: float = 0,
         fmin: float = 32.7,
         fmax: float | None = None,
+        bins_per_octave: int | None = None,
         sample_rate: float = 22050,
         bin_position_scaling: Literal["normalized", "normalized_linear", "absolute"] = "normalized",
         square_magnitude: bool = False,

@@ -170,15 +170,19 @@ class SlicedSpectrogramLoss(_SpectrogramTransport):
 
     Parameters
     ----------
-    transform, square_magnitude, unit, reduction
-        As for `SinkhornSpectrogramLoss`; with ``apply_root`` the unit divides the loss once.
+    transform, square_magnitude
+        As for `SinkhornSpectrogramLoss`.
     time_scale : float, default 1000.0
         Hz that cost as much as one second: the paper's k in the projections
         :math:`k\, t \cos\varphi + \omega \sin\varphi`, the root of the one in its ground cost.
-    n_projections, half_circle, p, apply_root
+    n_projections, half_circle
         As for `sliced_wasserstein`.
     generator : torch.Generator, optional
         Draw new directions from it at each call.
+    p, apply_root
+        As for `sliced_wasserstein`.
+    unit, reduction
+        As for `SinkhornSpectrogramLoss`; with `apply_root` the unit divides the loss once.
 
     Raises
     ------

@@ -29,9 +29,9 @@ def jacobian(
         alone (no batch normalisation over the batch).
     theta : Tensor (batch, d)
         Parameters, in the units the Jacobian is wanted in.
-    chunk : int
+    chunk : int, default 16
         How many sounds at a time. Memory grows with it.
-    vectorize : bool
+    vectorize : bool, default True
         Whether to push the d directions through `phi_of_g` together, by vmap. Without it they go
         one after the other: less memory, more time, and no demands of vmap on `phi_of_g`.
 

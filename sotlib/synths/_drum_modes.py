@@ -46,9 +46,9 @@ def modal_frequencies(
     ----------
     theta : Tensor (..., 5), float32 or float64
         As for `rectangular_drum`.
-    modes : (int, int)
+    modes : (int, int), default (10, 10)
         How many modes along each side.
-    log10 : bool
+    log10 : bool, default False
         Whether omega, p and D are given as log10.
 
     Returns
@@ -85,9 +85,9 @@ def modal_decays(
     ----------
     theta : Tensor (..., 5), float32 or float64
         As for `rectangular_drum`.
-    modes : (int, int)
+    modes : (int, int), default (10, 10)
         How many modes along each side.
-    log10 : bool
+    log10 : bool, default False
         Whether omega, p and D are given as log10.
 
     Returns

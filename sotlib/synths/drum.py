@@ -57,21 +57,21 @@ def rectangular_drum(
         ``pi * sample_rate``; its decay time tau in seconds, above 0; frequency-dependent damping
         p, 0 or more; dispersion D, 0 or more; side ratio alpha, above 0. (``RANGES`` of
         `_drum_modes.py` has the exact limits: 1e-9 stands for above 0.)
-    sample_rate : float
+    sample_rate : float, default 22050
         In Hz.
-    samples : int
+    samples : int, default 65536
         Length of the sound. Sample i is taken at ``i * samples / (samples - 1) / sample_rate``
         seconds: the authors' time axis includes its end point.
-    modes : (int, int)
+    modes : (int, int), default (10, 10)
         How many modes along each side.
-    log10 : bool
+    log10 : bool, default False
         Whether omega, p and D are given as log10, as in the published data set.
-    rejection : {"mode", "grid"}
-        What happens to modes at or above half the sample rate. ``"mode"`` drops each of them.
-        ``"grid"`` does as the authors' code: it drops whole rows and columns of the mode grid, by
+    rejection : {'mode', 'grid'}, default 'mode'
+        What happens to modes at or above half the sample rate. 'mode' drops each of them.
+        'grid' does as the authors' code: it drops whole rows and columns of the mode grid, by
         the largest count of such modes along each axis, and keeps an axis whole that would be
         left without modes. Either way the sound jumps where a mode crosses the limit.
-    normalize : bool
+    normalize : bool, default True
         Whether to divide by the peak. A silent sound stays silent.
 
     Returns

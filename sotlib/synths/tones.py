@@ -28,8 +28,8 @@ def sinusoid(
         Length in samples.
     sample_rate : float
         In Hz.
-    amplitude, phase : float or Tensor, broadcastable with `frequency`
-        Peak amplitude, and phase at the first sample in radians.
+    amplitude, phase : float or Tensor, default 1 and 0
+        Peak amplitude, and phase at the first sample in radians; broadcastable with `frequency`.
     dtype : torch.dtype, default float32
         Of the result. The phase is always computed in double precision: in single precision its
         error grows along the signal (chapter ``sot/why`` shows what that does to a loss).
@@ -88,8 +88,8 @@ def harmonic_signal(
         Length in samples.
     sample_rate : float
         In Hz. Harmonics at or above half of it are silent.
-    phases : float or Tensor, broadcastable with `amplitudes`
-        Phases at the first sample in radians.
+    phases : float or Tensor, default 0
+        Phases at the first sample in radians, broadcastable with `amplitudes`.
     dtype, device
         As for `sinusoid`; phases are computed in double precision.
 

@@ -16,10 +16,12 @@ class MelSpectrogram(Transform):
 
     Parameters
     ----------
-    fft_size, hop_length, sample_rate
+    fft_size, hop_length
         As for `STFT`, whose frames are centred here.
     n_mels : int, default 128
         Number of bands between 0 Hz and half the sample rate.
+    sample_rate : float, default 22050
+        In Hz.
     square_magnitude : bool, default True
         Bands add up power, or magnitude if False.
 
