@@ -1,4 +1,4 @@
-"""Spectra of the caller's own, and where the bins of spectra lie."""
+"""Spectra as masses on a line: representations of the caller's own, scaling, positions."""
 
 import torch
 from torch import Tensor
@@ -23,6 +23,15 @@ def representation_pair(x, y):
             f"{tuple(y.shape)}."
         )
     return tuple(widen(t) for t in same_kind(x, y))
+
+
+def mass_pair(x, y, normalize, balanced, eps):
+    """Scale the masses along the last axis as `Wasserstein1DLoss` says."""
+    mass_x = x.sum(-1, keepdim=True).clamp(min=eps)
+    mass_y = y.sum(-1, keepdim=True).clamp(min=eps)
+    if normalize:
+        return x / mass_x, y / (mass_y if balanced else mass_x)
+    return x, y * (mass_x / mass_y) if balanced else y
 
 
 def position_pair(x, y, x_positions, y_positions, known: Tensor | None):

@@ -6,8 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
-from sotlib.losses._representations import position_pair, representation_pair
-from sotlib.losses._signals import Reduction, checked_reduction, reduced, signal_pair
+from sotlib.losses._representations import mass_pair, position_pair, representation_pair
+from sotlib.losses._signals import (
+    Reduction,
+    checked_reduction,
+    reduced,
+    signal_pair,
+    squared_once,
+)
 from sotlib.transforms.base import SCALINGS, Transform
 from sotlib.transforms.cqt import CQT
 from sotlib.transforms.mel import MelSpectrogram
@@ -155,6 +161,7 @@ class Wasserstein1DLoss(nn.Module):
         self.transform: Transform | None = None
         if isinstance(transform, Transform):
             self.transform = transform
+            squared_once(transform, square_magnitude)
         elif transform == "stft":
             self.transform = STFT(
                 fft_size=fft_size,
@@ -216,7 +223,7 @@ class Wasserstein1DLoss(nn.Module):
                 x, y = x.square(), y.square()
             if self.dim == -1:
                 x, y = x.transpose(-1, -2), y.transpose(-1, -2)
-            x, y = self._masses(x, y)
+            x, y = mass_pair(x, y, self.normalize, self.balanced, self.eps)
             arguments = x, y, *self._positions(x, y, x_positions, y_positions)
             if self.return_quantiles:
                 return quantiles(*arguments, names=NAMES)
@@ -225,20 +232,12 @@ class Wasserstein1DLoss(nn.Module):
                 cost = (cost + self.eps) ** (1 / self.p)
             return reduced(cost.mean(-1), self.reduction, sounds) if self.reduce else cost.flatten()
 
-    def _masses(self, x, y):
-        mass_x = x.sum(-1, keepdim=True).clamp(min=self.eps)
-        mass_y = y.sum(-1, keepdim=True).clamp(min=self.eps)
-        if self.normalize:
-            return x / mass_x, y / (mass_y if self.balanced else mass_x)
-        return x, y * (mass_x / mass_y) if self.balanced else y
-
     def _positions(self, x, y, x_positions, y_positions):
-        if self.dim == -2:
-            if x_positions is None:
-                x_positions = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
-            known = None
-        else:
-            known = None if self.transform is None else self.transform.positions(self.scaling)
+        known = None
+        if self.dim == -1 and self.transform is not None:
+            known = self.transform.positions(self.scaling)
+        elif self.dim == -2 and x_positions is None:
+            x_positions = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
         return position_pair(x, y, x_positions, y_positions, known)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
