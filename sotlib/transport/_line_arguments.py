@@ -3,6 +3,7 @@
 import torch
 
 from sotlib._core import check
+from sotlib._core.autograd import batched
 
 
 def prepared(x, y, u, v, names):
@@ -55,7 +56,7 @@ def _sort(masses, positions, masses_name, name):
         ) from None
     check.finite(name, positions)
     positions = positions if positions.ndim == 1 else full  # in their own precision
-    if (positions.diff(dim=-1) < 0).any():
+    if batched(positions) or (positions.diff(dim=-1) < 0).any():
         positions, order = positions.sort(dim=-1)
         masses = masses.gather(-1, order.expand(masses.shape))
     return masses, positions

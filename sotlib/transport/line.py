@@ -92,8 +92,10 @@ def wasserstein_1d(
 def transport_cost(a, b, positions, positions_b, *, p, cutoff, names=NAMES):
     """`wasserstein_1d`; errors give the arguments these names."""
     arguments = prepared(a, b, positions, positions_b, names)
-    cost = _Transport.apply(*arguments, p, cutoff)
-    if cost.isnan().any():  # cheaper than looking at all masses beforehand
+    x, y, u, v = (t.requires_grad for t in arguments)
+    wanted = x, y, u or v, u or v
+    cost, *_ = _Transport.apply(*arguments, p, cutoff, wanted)
+    if check.holds_anywhere(cost.isnan()):  # cheaper than looking at all masses beforehand
         check.non_negative(names[0], a)
         check.non_negative(names[1], b)
     return cost
@@ -161,25 +163,68 @@ def checked_order(p):
 
 
 class _Transport(torch.autograd.Function):
-    """W_p^p with its derivatives, computed together because they share the merge."""
+    """W_p^p, and its derivatives by masses and positions, which share the merge.
+
+    The derivatives are outputs, so that whoever differentiates them is told: they have none.
+    """
 
     @staticmethod
-    def forward(ctx, x, y, u, v, p, cutoff):
-        wanted = list(ctx.needs_input_grad[:4])
-        wanted[2] = wanted[3] = wanted[2] or wanted[3]
+    def forward(x, y, u, v, p, cutoff, wanted):
         solve = _solve_by_merging if x.device.type == "cpu" else solve_by_sorting
-        value, *grads = solve(x, y, u, v, p, cutoff, 64 * torch.finfo(x.dtype).eps, wanted)
-        ctx.shapes = [t.shape for t in (x, y, u, v)]
-        ctx.save_for_backward(*grads)
-        return value
+        return tuple(solve(x, y, u, v, p, cutoff, 64 * torch.finfo(x.dtype).eps, wanted))
 
     @staticmethod
-    def backward(ctx, upstream):
-        check.first_derivative_only("wasserstein_1d")
+    def setup_context(ctx, inputs, output):
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*output[1:])
+        ctx.save_for_forward(*inputs[:4], *output[1:])
+        ctx.leading = [inputs[0].ndim - t.ndim for t in inputs[:4]]
+        ctx.options = inputs[4:]
+
+    @staticmethod
+    def backward(ctx, upstream, *second):
+        check.first_derivative_only("wasserstein_1d", *second)
+        if upstream is None:
+            return (None,) * 7
+        needed = zip(ctx.saved_tensors, ctx.leading, ctx.needs_input_grad, strict=False)
         scale = upstream.unsqueeze(-1)
-        needed = zip(ctx.saved_tensors, ctx.shapes, ctx.needs_input_grad, strict=False)
-        grads = [(scale * g).sum_to_size(shape) if need else None for g, shape, need in needed]
-        return *grads, None, None
+        grads = [_add_up(scale * g, leading) if need else None for g, leading, need in needed]
+        return *grads, None, None, None
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        p, cutoff, wanted = ctx.options
+        check.no_gradient_within("wasserstein_1d", any(wanted))
+        arguments, unwanted = ctx.saved_tensors[:4], ctx.saved_tensors[4:]
+        by = _Transport.apply(*arguments, p, cutoff, (True,) * 4)[1:]
+        along = sum((g * t).sum(-1) for g, t in zip(by, tangents, strict=False) if t is not None)
+        return along, *(torch.zeros_like(t) for t in unwanted)
+
+    @staticmethod
+    def vmap(info, in_dims, x, y, u, v, p, cutoff, wanted):
+        x, y = (_in_front(t, d, info.batch_size) for t, d in zip((x, y), in_dims, strict=False))
+        u, v = (
+            t if d is None and t.ndim == 1 else _as_rows(_in_front(t, d, info.batch_size), of)
+            for t, d, of in ((u, in_dims[2], x), (v, in_dims[3], y))
+        )
+        outputs = _Transport.apply(x, y, u, v, p, cutoff, wanted)
+        return outputs, tuple(0 if t.ndim == x.ndim or k == 0 else None
+                              for k, t in enumerate(outputs))  # fmt: skip
+
+
+def _in_front(tensor, dim, size):
+    return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+
+
+def _as_rows(positions, masses):
+    """Positions (batch, n) or (batch, …, n) with the shape of masses (batch, …, n)."""
+    between = (1,) * (masses.ndim - positions.ndim)
+    return positions.reshape(len(positions), *between, *positions.shape[1:]).expand(masses.shape)
+
+
+def _add_up(gradient, leading):
+    """Of what all rows share, the gradient is their sum."""
+    return gradient.flatten(0, leading - 1).sum(0) if leading else gradient
 
 
 @uncompiled  # it is compiled already, by other means
