@@ -95,9 +95,10 @@ serve: $(READY)  ## serve the built website at http://localhost:PORT
 
 test: lint unit site-test  ## everything: lint, tests, the book at smoke, the site in a browser
 
-lint: $(READY)  ## check style with ruff
+lint: $(READY)  ## check style with ruff, types with mypy
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 
 unit: $(READY)  ## tests of the library and of the build, doctests, the README's code
 	$(PY) -m pytest -m "not site and not slow" $(PYTEST_ARGS)
@@ -131,5 +132,5 @@ screenshots: $(READY)  ## picture every page of OUT at two widths, light and dar
 	$(PY) tests/companion/screenshots.py $(OUT)/html $(OUT)/screenshots
 
 clean:  ## delete what was built (the environment in .venv stays)
-	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find sotlib tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from sotlib._core import check
-from sotlib._core.autograd import batched, uncompiled
+from sotlib._core.autograd import uncompiled
+from sotlib.transport._line_arguments import prepared
 from sotlib.transport._line_sort import first_reaching, solve_by_sorting, take
 
 NAMES = "a", "b", "positions", "positions_b"
@@ -90,7 +91,7 @@ def wasserstein_1d(
 
 def transport_cost(a, b, positions, positions_b, *, p, cutoff, names=NAMES):
     """`wasserstein_1d`; errors give the arguments these names."""
-    arguments = _prepare(a, b, positions, positions_b, names)
+    arguments = prepared(a, b, positions, positions_b, names)
     x, y, u, v = (t.requires_grad for t in arguments)
     wanted = x, y, u or v, u or v
     cost, *_ = _Transport.apply(*arguments, p, cutoff, wanted)
@@ -144,7 +145,7 @@ def quantile_functions(
 
 def quantiles(a, b, positions, positions_b, *, names=NAMES):
     """`quantile_functions`; errors give the arguments these names."""
-    x, y, u, v = _prepare(a, b, positions, positions_b, names)
+    x, y, u, v = prepared(a, b, positions, positions_b, names)
     check.non_negative(names[0], a)
     check.non_negative(names[1], b)
     x_cumulative, y_cumulative = x.cumsum(-1), y.cumsum(-1)
@@ -159,62 +160,6 @@ def checked_order(p):
     if not check.is_number(p) or not 1 <= p < float("inf"):
         raise ValueError(f"p, the order of the cost, must be a finite number >= 1; got {p!r}.")
     return float(p)
-
-
-def _prepare(x, y, u, v, names):
-    """Check shapes; return masses of one leading shape and sorted positions of theirs or (n,)."""
-    x_name, y_name, u_name, v_name = names
-    if v is None:
-        v, v_name = u, f"{u_name} (also used for {y_name})"
-    named = [(x_name, x), (y_name, y), (u_name, u), (v_name, v)]
-    for name, tensor in named:
-        check.floating(name, tensor)
-        if tensor.ndim == 0:
-            raise ValueError(f"{name} must have at least one dimension; got a scalar.")
-        if tensor.numel() == 0:
-            raise ValueError(f"{name} must not be empty; got shape {tuple(tensor.shape)}.")
-    if x.dtype != y.dtype or x.device != y.device:
-        raise ValueError(
-            f"{x_name} and {y_name} must share dtype and device; got {x.dtype} on {x.device} and "
-            f"{y.dtype} on {y.device}."
-        )
-    for name, positions in named[2:]:
-        if positions.device != x.device:
-            raise ValueError(
-                f"{name} must lie on the device of the masses, {x.device}; got {positions.device}."
-            )
-    try:
-        leading = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
-    except RuntimeError:
-        raise ValueError(
-            f"{x_name} and {y_name} must have the same leading dimensions; got shapes "
-            f"{tuple(x.shape)} and {tuple(y.shape)}."
-        ) from None
-    x, y = x.expand(*leading, -1), y.expand(*leading, -1)
-    x, u = _sort(x, u, x_name, u_name)
-    y, v = _sort(y, v, y_name, v_name)
-    return x, y, u, v
-
-
-def _sort(masses, positions, masses_name, name):
-    if positions.shape[-1] != masses.shape[-1]:
-        raise ValueError(
-            f"{name} must give one position for each of the {masses.shape[-1]} bins of "
-            f"{masses_name}; got {positions.shape[-1]}."
-        )
-    try:
-        full = positions.expand(masses.shape)
-    except RuntimeError:
-        raise ValueError(
-            f"{name} must have shape ({masses.shape[-1]},) or that of {masses_name}, "
-            f"{tuple(masses.shape)}; got {tuple(positions.shape)}."
-        ) from None
-    check.finite(name, positions)
-    positions = positions if positions.ndim == 1 else full  # in their own precision
-    if batched(positions) or (positions.diff(dim=-1) < 0).any():
-        positions, order = positions.sort(dim=-1)
-        masses = masses.gather(-1, order.expand(masses.shape))
-    return masses, positions
 
 
 class _Transport(torch.autograd.Function):

@@ -161,7 +161,7 @@ def sinkhorn_grid(
     )
 
 
-def plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale):
+def plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale) -> tuple[Grid, Grid]:
     """Return the `Grid` of a and of b, whose axes default to those of a."""
     grid_a = Grid.of(a, freqs=freqs, times=times, time_scale=time_scale)
     freqs_b = freqs if freqs_b is None else freqs_b

@@ -113,12 +113,12 @@ def sliced_wasserstein(
 
     def lines():
         grid = Grid.of(a, freqs=freqs, times=times, time_scale=time_scale)
-        axes = [np.ascontiguousarray(axis.cpu().numpy()) for axis in (grid.freqs, grid.stretched)]
+        on_f, on_t = (np.ascontiguousarray(t.cpu().numpy()) for t in (grid.freqs, grid.stretched))
         if generator is None:
             angles = directions(n_projections, half_circle=half_circle)
-            return _cached_lines(*(axis.tobytes() for axis in axes), angles, a.device)
+            return _cached_lines(on_f.tobytes(), on_t.tobytes(), angles, a.device)
         angles = _random_directions(n_projections, half_circle, generator)
-        return _lines(*axes, angles, a.device)
+        return _lines(on_f, on_t, angles, a.device)
 
     positions, index = apart(lines)
 
