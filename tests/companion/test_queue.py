@@ -12,6 +12,7 @@ import torch
 from sotlib.companion.checkpoints import load_checkpoint, save_checkpoint
 from sotlib.companion.experiments.sot import recipe as sot_recipe
 from sotlib.companion.experiments.sot import table as sot_table
+from sotlib.companion.experiments.sot.task import Pretraining
 from sotlib.companion.experiments.sot.training import Stopped
 from sotlib.companion.records import read_record
 from sotlib.companion.runner import carry_out, executors, plan, queue, sweep, tasks
@@ -48,6 +49,8 @@ def small_queues(monkeypatch):
     wanted = (("smoke", (ROW,), (1,)), ("smoke", ("MSS-Lin", ROW), (1, 2)))
     monkeypatch.setattr(sot_table, "QUEUE", wanted)
     monkeypatch.setattr(sot_recipe, "QUEUE", (("smoke", ("no-transport",), (1,)),))
+    short = replace(sot_recipe.ROWS["no-transport"], pretraining=Pretraining(steps=2))
+    monkeypatch.setitem(sot_recipe.ROWS, "no-transport", short)
 
 
 def numbers(path):

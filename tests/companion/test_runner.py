@@ -210,7 +210,9 @@ def test_checkpoint_of_another_setting_is_not_taken(tmp_path, one_thread, capsys
     assert "is of another run" in capsys.readouterr().err
 
 
-def test_damaged_record_is_put_aside_and_recomputed(uninterrupted, tmp_path, capsys):
+def test_damaged_record_is_put_aside_and_recomputed(
+    uninterrupted, tmp_path, one_thread, in_this_process, capsys
+):
     name = f"{ROWS[0]}-1.json"
     (tmp_path / name).write_text((uninterrupted / name).read_text()[:200])
     tasks = plan("sot_table", budget="smoke", seeds=[1], rows=ROWS[:1])
