@@ -80,6 +80,16 @@ class TestProperties:
         x, y = torch.randn(2, 300, dtype=torch.float64, generator=generator)
         assert torch.autograd.gradcheck(lambda x: loss(x, y), x.requires_grad_(), fast_mode=True)
 
+    def test_both_signals_get_their_gradient(self, loss, generator):
+        """A mirror image of each other, since the loss is symmetric."""
+        x, y = torch.randn(2, 300, dtype=torch.float64, generator=generator)
+        alone = x.clone().requires_grad_()
+        loss(alone, y).backward()
+        for first, second in ((x, y), (y, x)):
+            pair = {id(s): s.clone().requires_grad_() for s in (first, second)}
+            loss(pair[id(first)], pair[id(second)]).backward()
+            torch.testing.assert_close(pair[id(x)].grad, alone.grad)
+
     def test_autocast_changes_nothing(self, loss):
         x, y = torch.randn(2, 1, 4096).bfloat16()
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -451,6 +451,14 @@ class TestSlicedOnThePlane:
         close(value, (bins**2 + frames**2) / 2)
 
     @seldom
+    @given(st.data(), planes(), ORDERS, FACTORS)
+    def test_the_root_is_as_long_as_the_axes(self, data, pair, p, factor):
+        grid = data.draw(axes(pair[0]))
+        scaled = {name: factor * axis for name, axis in grid.items()}
+        value = sliced(*pair, **grid, p=p, apply_root=True)
+        close(sliced(*pair, **scaled, p=p, apply_root=True), factor * value, scale=factor)
+
+    @seldom
     @given(planes())
     def test_at_most_half_the_exact_cost(self, pair):
         """The mean squared cosine is a half, and each line may choose its own plan."""
