@@ -247,6 +247,16 @@ class TestGradients:
         wasserstein_1d(x, y, own, own + 1.0).sum().backward()
         torch.testing.assert_close(shared.grad, own.grad.sum(0))
 
+    @pytest.mark.parametrize("alone", range(4))
+    def test_one_argument_alone_gets_the_gradient_that_all_get(self, alone, generator):
+        x, y = torch.rand(2, 3, 6, dtype=D, generator=generator)
+        u, v = torch.rand(2, 6, dtype=D, generator=generator)
+        together = [t.clone().requires_grad_() for t in (x, y, u, v)]
+        wasserstein_1d(*together).sum().backward()
+        arguments = [t.clone().requires_grad_(i == alone) for i, t in enumerate((x, y, u, v))]
+        wasserstein_1d(*arguments).sum().backward()
+        torch.testing.assert_close(arguments[alone].grad, together[alone].grad)
+
     def test_only_what_is_asked_for_gets_a_gradient(self):
         y = torch.rand(3, requires_grad=True)
         u = torch.arange(3.0)
