@@ -72,7 +72,7 @@ def log_spectral_distance(
     check.one_of("convention", convention, CONVENTIONS)
     x, y = signal_pair(x, y)
     frames = {"fft_size": fft_size, "hop_length": hop_length, "window": "hann"}
-    stft = STFT(**frames, padding="end", normalized=True, power=2).to(x.device)
+    stft = STFT(**frames, padding="end", normalized=True, square_magnitude=True).to(x.device)
     level_x, level_y = (10 * stft(s).clamp(min=POWER_FLOOR).log10() for s in (x, y))
     squares = (level_x - level_y).square().mean(-2)
     return squares.sqrt().mean() if convention == "root" else squares.mean()

@@ -149,17 +149,18 @@ CASES = {
     "sinkhorn_grid": Case(given(lambda a, b: sotlib.sinkhorn_grid(a, b, **GRID).value), masses),
     "sinkhorn_grid views": Case(given(all_views), masses),
     "sinkhorn_grid unbalanced": Case(
-        given(lambda a, b: sotlib.sinkhorn_grid(a, 2 * b, unbalanced=1.0, **GRID).value), masses
+        given(lambda a, b: sotlib.sinkhorn_grid(a, 2 * b, marginal_penalty=1.0, **GRID).value),
+        masses,
     ),
     "sinkhorn_grid sharp": Case(
         given(lambda a, b: sotlib.sinkhorn_grid(a, b, epsilon=2e-3, **GRID).value), masses
     ),
-    "sinkhorn_divergence": Case(given(sotlib.transport.divergence, **GRID), masses),
+    "sinkhorn_divergence": Case(given(sotlib.sinkhorn_divergence, **GRID), masses),
     "sliced_wasserstein": Case(given(sotlib.sliced_wasserstein, time_scale=3.0), masses),
     "sliced_wasserstein drawn": Case(given(drawn_directions), masses),
     "exact_grid_transport": Case(given(exact), one_mass_each),
     "STFT": Case(made(sotlib.STFT, **FRAMES), signal),
-    "STFT power": Case(made(sotlib.STFT, **FRAMES, power=2, padding="end"), signal),
+    "STFT power": Case(made(sotlib.STFT, **FRAMES, square_magnitude=True, padding="end"), signal),
     "MelSpectrogram": Case(made(sotlib.MelSpectrogram, **FRAMES, n_mels=40), signal),
     "CQT": Case(made(sotlib.CQT, **BINS, bins_per_octave=12), signal),
     "TimeFrequencyScattering": Case(scattering, signal),

@@ -13,6 +13,6 @@ def batched(tensor: torch.Tensor) -> bool:
     return functorch.is_batchedtensor(tensor) or functorch.is_legacy_batchedtensor(tensor)
 
 
-def plain(grad: torch.Tensor) -> bool:
+def readable(grad: torch.Tensor) -> bool:
     """Whether a backward pass may read its numbers: it is neither differentiated nor batched."""
     return not (torch.is_grad_enabled() or batched(grad))

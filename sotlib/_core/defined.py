@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from sotlib._core.autograd import plain
+from sotlib._core.autograd import readable
 
 
 class Defined(NamedTuple):
@@ -41,7 +41,7 @@ class _Function(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         function, tensors = ctx.function, ctx.saved_tensors
-        if not plain(grad):
+        if not readable(grad):
             _, pull_back = torch.func.vjp(function.definition, *tensors)
             return None, *pull_back(grad)
         return None, *function.gradients(grad, *tensors)

@@ -17,12 +17,18 @@ class TableModule(nn.Module):
     with the module to its device, and are not part of its state.
     """
 
-    def _add(self, name: str, array: np.ndarray) -> None:
+    def add_table(self, name: str, array: np.ndarray) -> None:
+        """Keep a constant array under a name, in both precisions, on the default device.
+
+        On 'meta', which keeps no numbers, that is the CPU.
+        """
+        device = torch.get_default_device()
+        device = "cpu" if device.type == "meta" else device
         for dtype, precision in _PRECISIONS.items():
             rounded = torch.from_numpy(np.ascontiguousarray(array, dtype=precision))
-            self.register_buffer(f"{name}_{_suffix(dtype)}", rounded, persistent=False)
+            self.register_buffer(f"{name}_{_suffix(dtype)}", rounded.to(device), persistent=False)
 
-    def _table(self, dtype: torch.dtype) -> Callable[[str], Tensor | None]:
+    def tables(self, dtype: torch.dtype) -> Callable[[str], Tensor | None]:
         """Find a table by name, or None, in the precision of ``dtype``."""
         suffix = _suffix(dtype)
         return lambda name: self._buffers.get(f"{name}_{suffix}")

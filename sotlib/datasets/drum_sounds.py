@@ -110,7 +110,7 @@ class DrumSounds(Dataset):
         IndexError
             Where an index is not in the fold.
         """
-        indices = torch.as_tensor(indices)
+        indices = torch.as_tensor(indices, device="cpu")
         outside = (indices < -len(self)) | (indices >= len(self))
         if outside.any():
             raise IndexError(
@@ -131,7 +131,7 @@ def fold_ids(fold: str, *, seed: int = 0) -> torch.Tensor:
     """
     check.one_of("fold", fold, FOLDS)
     check.count("seed", seed, least=0)
-    ids = torch.arange(SIZE)
+    ids = torch.arange(SIZE, device="cpu")
     digits = cell_digits(ids)
     middle = ((digits >= 2) & (digits <= 7)).all(-1)
     outer = ids[~middle]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sotlib._core import check
 from sotlib.synths.harmonic import HarmonicSynth
@@ -64,6 +65,9 @@ class HarmonicSignals:
     >>> data = HarmonicSignals("test", seed=0, size=100)
     >>> len(data), data.signals.shape, data.signals.abs().amax().item()
     (10, torch.Size([10, 4096]), 0.9000...)
+    >>> f0, amplitudes, signal = data[3]
+    >>> signal.shape
+    torch.Size([4096])
     """
 
     F0_RANGE = (40.0, 1950.0)  # Hz
@@ -108,6 +112,10 @@ class HarmonicSignals:
 
     def __len__(self) -> int:
         return len(self.f0)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Fundamental frequency `()`, amplitudes `(8,)` and signal `(samples,)` of one of them."""
+        return self.f0[index], self.amplitudes[index], self.signals[index]
 
 
 def fold_indices(fold: str, *, seed: int, size: int) -> np.ndarray:

@@ -1,9 +1,12 @@
 """What every loss does with its two signals before comparing them."""
 
+from typing import Literal
+
 import torch
 
 from sotlib._core import check
 
+Reduction = Literal["mean", "sum", "none"]
 LAYOUT = "(samples,), (batch, samples) or (batch, channels, samples)"
 
 
@@ -28,6 +31,18 @@ def signal_pair(x, y):
             "Cut or zero-pad the longer one, and repeat a single reference along the batch."
         )
     return tuple(widen(s).reshape(-1, s.shape[-1]) for s in same_kind(x, y))
+
+
+def reduced(values, reduction, sounds):
+    """Values `(batch,)` of sounds as `reduction` says; 'none' gives them the shape `sounds`."""
+    if reduction == "none":
+        return values.reshape(sounds)
+    return values.mean() if reduction == "mean" else values.sum()
+
+
+def checked_reduction(reduction):
+    """Return `reduction` if it is known."""
+    return check.one_of("reduction", reduction, ("mean", "sum", "none"))
 
 
 def same_kind(x, y):

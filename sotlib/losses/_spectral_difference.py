@@ -35,13 +35,13 @@ def spectral_difference(x, target, stft, terms):
 
 
 def difference(x, y, terms):
-    """Mean differences of magnitudes and of their logarithms, weighted and added."""
-    total = x.new_zeros(())
+    """Of each signal: mean differences of magnitudes and of their logarithms, weighted, added."""
+    total = x.new_zeros(len(x))
     if terms.linear_weight:
-        total = total + terms.linear_weight * (x - y).abs().pow(terms.p).mean()
+        total = total + terms.linear_weight * (x - y).abs().pow(terms.p).mean((-2, -1))
     if terms.log_weight:
         x, y = (t.clamp(min=terms.floor).log() for t in (x, y))
-        total = total + terms.log_weight * (x - y).abs().pow(terms.p).mean()
+        total = total + terms.log_weight * (x - y).abs().pow(terms.p).mean((-2, -1))
     return total
 
 
@@ -65,7 +65,7 @@ class _SpectralDifference(torch.autograd.Function):
         if torch.is_grad_enabled():  # the gradient shall be differentiated in turn
             _, pull_back = torch.func.vjp(lambda x: difference(ctx.stft(x), target, ctx.terms), x)
             return *pull_back(grad), None, None, None
-        return grad * gradient, None, None, None
+        return grad[:, None] * gradient, None, None, None
 
     @staticmethod
     def jvp(ctx, tangent, *_):
@@ -78,7 +78,7 @@ class _SpectralDifference(torch.autograd.Function):
             distance = floored.log() - target.clamp(min=terms.floor).log()
             slope = torch.where(magnitude >= terms.floor, slope, 0) / floored
             total = total + _slope(distance, terms.p) * slope * terms.log_weight
-        return total.mean(), None
+        return total.mean((-2, -1)), None
 
     @staticmethod
     def vmap(info, in_dims, x, target, stft, terms):
@@ -97,8 +97,8 @@ def _evaluate(x, target, stft, terms):
     from sotlib.transforms._stft import kernels  # compiled on first use
 
     target = target.transpose(-1, -2).contiguous()
-    weights = np.array([terms.linear_weight, terms.log_weight]) / target.numel()
-    parts, total = Parts(x, stft), np.zeros(2)
+    weights = np.array([terms.linear_weight, terms.log_weight]) / target[0].numel()
+    parts, total = Parts(x, stft), np.zeros((len(x), 2))
     gradient = Sum(parts)
     for part, spectrum in parts:
         pairs, other = rows(spectrum), target[part]
@@ -107,6 +107,6 @@ def _evaluate(x, target, stft, terms):
         logs = [t.clamp(min=terms.floor).log_() if weights[1] else t for t in (ours, other)]
         arrays = [rows(t) for t in (ours, other, *logs)]
         constants = np.array([*weights, terms.floor], dtype=pairs.dtype)
-        total += kernels.differences(pairs, *arrays, *constants, terms.p, stft.fft_size)
+        kernels.differences(pairs, *arrays, *constants, terms.p, stft.fft_size, total[part])
         gradient.add(part, spectrum)
-    return x.new_tensor(total @ weights), gradient.signals()
+    return torch.from_numpy(total @ weights).to(x), gradient.signals()

@@ -1,13 +1,12 @@
 """The multi-resolution STFT loss of audio synthesis: spectral convergence and log magnitudes."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
-from sotlib.losses._signals import signal_pair
+from sotlib.losses._signals import Reduction, checked_reduction, reduced, signal_pair
 from sotlib.transforms.stft import STFT
 
 POWER_FLOOR = 1e-8
@@ -27,8 +26,8 @@ class MultiResolutionSTFTLoss(nn.Module):
     ----------
     fft_sizes, hop_lengths, win_lengths : sequences of int
         The resolutions. Default: (1024, 2048, 512), (120, 240, 50) and (600, 1200, 240).
-    reduction : {'mean', 'none'}, default 'mean'
-        Over sounds.
+    reduction : {'mean', 'sum', 'none'}, default 'mean'
+        Over sounds; 'none' gives one value for each, `(batch,)` or `(batch, channels)`.
 
     Raises
     ------
@@ -61,28 +60,27 @@ class MultiResolutionSTFTLoss(nn.Module):
         fft_sizes: Sequence[int] = (1024, 2048, 512),
         hop_lengths: Sequence[int] = (120, 240, 50),
         win_lengths: Sequence[int] = (600, 1200, 240),
-        reduction: Literal["mean", "none"] = "mean",
+        reduction: Reduction = "mean",
     ):
         super().__init__()
-        self.reduction = check.one_of("reduction", reduction, ("mean", "none"))
+        self.reduction = checked_reduction(reduction)
         self.transforms = nn.ModuleList(
-            STFT(fft_size=size, hop_length=hop, win_length=width, window="hann", power=2)
+            STFT(
+                fft_size=size,
+                hop_length=hop,
+                win_length=width,
+                window="hann",
+                square_magnitude=True,
+            )
             for size, hop, width in check.resolutions(fft_sizes, hop_lengths, win_lengths)
         )
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`.
-
-        Returns
-        -------
-        Tensor
-            A scalar, or with ``reduction='none'`` one value for each sound (and channel).
-        """
-        x, y = signal_pair(x, y)
+        """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
+        a, b = signal_pair(x, y)
         with torch.autocast(x.device.type, enabled=False):
-            total = sum(_compare(transform(x), transform(y)) for transform in self.transforms)
-        losses = total / len(self.transforms)
-        return losses.mean() if self.reduction == "mean" else losses
+            total = sum(_compare(transform(a), transform(b)) for transform in self.transforms)
+        return reduced(total / len(self.transforms), self.reduction, x.shape[:-1])
 
 
 def _compare(x, y):

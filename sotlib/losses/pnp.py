@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from sotlib._core import check
-from sotlib.matching.damping import ConstantDamping
+from sotlib.losses._signals import Reduction, checked_reduction, reduced
+from sotlib.matching.damping import ConstantDamping, Damping
 from sotlib.matching.metric import check_metric
 
 
@@ -14,11 +15,12 @@ def pnp_loss(
     metric: torch.Tensor,
     *,
     damping: float = 0.0,
+    reduction: Reduction = "mean",
 ) -> torch.Tensor:
     r"""Perceptual-neural-physical loss.
 
-    .. math:: \frac{1}{2} \, \mathrm{mean}_n \,
-        (\hat\theta_n - \theta_n)^\top (M(\theta_n) + \lambda I) (\hat\theta_n - \theta_n)
+    .. math:: \tfrac{1}{2} \,
+        (\hat\theta - \theta)^\top (M(\theta) + \lambda I) (\hat\theta - \theta)
 
     Without damping it is the spectral loss to second order around the target; with damping far
     above the metric's eigenvalues it is the parameter loss times lambda.
@@ -31,10 +33,12 @@ def pnp_loss(
         Of the targets, from `riemannian_metric`. The quadratic form is computed in its dtype.
     damping : float
         Lambda, 0 or more.
+    reduction : {'mean', 'sum', 'none'}, default 'mean'
+        Over the batch; 'none' gives one value for each prediction.
 
     Returns
     -------
-    Tensor ()
+    Tensor () or (batch,)
         In the dtype of `predicted`.
 
     Raises
@@ -54,6 +58,7 @@ def pnp_loss(
     >>> pnp_loss(torch.ones(1, 2), torch.zeros(1, 2), metric, damping=1.0)
     tensor(3.5000)
     """
+    checked_reduction(reduction)
     check.floating("predicted", predicted)
     check.floating("target", target)
     check_metric(metric)
@@ -74,7 +79,8 @@ def pnp_loss(
     error = predicted.to(metric.dtype) - target.to(metric.dtype)
     with torch.autocast(error.device.type, enabled=False):
         stretched = (metric @ error[..., None])[..., 0] + damping * error
-    return ((error * stretched).sum(-1).mean() / 2).to(predicted.dtype)
+    values = (error * stretched).sum(-1) / 2
+    return reduced(values, reduction, values.shape).to(predicted.dtype)
 
 
 class PNPLoss(nn.Module):
@@ -88,6 +94,8 @@ class PNPLoss(nn.Module):
     ----------
     damping : float or policy
         A number stands for `ConstantDamping`.
+    reduction : {'mean', 'sum', 'none'}, default 'mean'
+        Over the batch; 'none' gives one value for each prediction.
 
     Notes
     -----
@@ -103,16 +111,17 @@ class PNPLoss(nn.Module):
     tensor(2.5000)
     """
 
-    def __init__(self, *, damping: float | ConstantDamping = 0.0):
+    def __init__(self, *, damping: float | Damping = 0.0, reduction: Reduction = "mean"):
         super().__init__()
-        self.damping = damping if isinstance(damping, ConstantDamping) else ConstantDamping(damping)
+        self.reduction = checked_reduction(reduction)
+        self.damping = damping if isinstance(damping, Damping) else ConstantDamping(damping)
 
     def forward(
         self, predicted: torch.Tensor, target: torch.Tensor, metric: torch.Tensor
     ) -> torch.Tensor:
         """Loss of a batch; arguments as for `pnp_loss`."""
         damping = self.damping.value if self.training else 0.0
-        return pnp_loss(predicted, target, metric, damping=damping)
+        return pnp_loss(predicted, target, metric, damping=damping, reduction=self.reduction)
 
     def get_extra_state(self) -> dict[str, float]:
         """Give the damping's state to ``state_dict()``."""

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core.check import finite, floating, positive
+from sotlib.losses._signals import Reduction, checked_reduction, reduced
 from sotlib.scattering.transform import TimeFrequencyScattering
 
 # The gain of the features in the drum paper, where scattering coefficients are of the order 1e-3.
@@ -79,7 +80,7 @@ def jtfs_distance(
 
 
 class JTFSLoss(nn.Module):
-    r"""Half the squared distance between scattering features, averaged over the batch.
+    r"""Half the squared distance between the scattering features of two signals.
 
     .. math:: L(x, y) = \tfrac12 \| \Phi(x) - \Phi(y) \|_2^2, \qquad
               \Phi(x) = \log(1 + 10^3 |S(x)|)
@@ -93,6 +94,8 @@ class JTFSLoss(nn.Module):
         The transform, which may be shared.
     gain : float
         See `jtfs_features`.
+    reduction : {'mean', 'sum', 'none'}, default 'mean'
+        Over sounds; 'none' gives one value for each pair.
 
     Notes
     -----
@@ -109,7 +112,13 @@ class JTFSLoss(nn.Module):
     torch.Size([1024])
     """
 
-    def __init__(self, scattering: TimeFrequencyScattering, *, gain: float = GAIN):
+    def __init__(
+        self,
+        scattering: TimeFrequencyScattering,
+        *,
+        gain: float = GAIN,
+        reduction: Reduction = "mean",
+    ):
         super().__init__()
         if not isinstance(scattering, TimeFrequencyScattering):
             raise TypeError(
@@ -119,11 +128,13 @@ class JTFSLoss(nn.Module):
         positive("gain", gain)
         self.scattering = scattering
         self.gain = gain
+        self.reduction = checked_reduction(reduction)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Compare signals ``x`` and ``y`` of shape ``(..., samples)``; returns a scalar."""
+        """Compare signals `(..., samples)`, whose leading dimensions are equal or broadcast."""
         difference = _feature_difference(x, y, self.scattering, self.gain)
-        return difference.square().sum(dim=(-2, -1)).mean() / 2
+        values = difference.square().sum(dim=(-2, -1)) / 2
+        return reduced(values, self.reduction, values.shape)
 
 
 def _feature_difference(x: Tensor, y: Tensor, scattering, gain: float) -> Tensor:

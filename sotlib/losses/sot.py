@@ -6,22 +6,30 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
-from sotlib.losses._signals import same_kind, signal_pair, widen
+from sotlib.losses._signals import (
+    Reduction,
+    checked_reduction,
+    reduced,
+    same_kind,
+    signal_pair,
+    widen,
+)
 from sotlib.transforms.base import SCALINGS, Transform
 from sotlib.transforms.cqt import CQT
 from sotlib.transforms.mel import MelSpectrogram
 from sotlib.transforms.stft import STFT
-from sotlib.transport.line import _order, quantile_functions, wasserstein_1d
+from sotlib.transport.line import checked_order, quantiles, transport_cost
 
+NAMES = "x", "y", "x_positions", "y_positions"  # of the arguments, in errors
 TRANSFORMS = ("stft", "mel", "cqt", "vqt", "identity")
 
 
 class Wasserstein1DLoss(nn.Module):
     r"""Optimal transport between the spectra of two signals, frame by frame.
 
-    Each frame of each signal becomes a mass on the frequency axis; the loss is the mean over batch
-    and frames of :math:`W_p^p` (`wasserstein_1d`). A drop-in replacement for the class of this name
-    in ``sot-loss``: same arguments, defaults and conventions.
+    Each frame of each signal becomes a mass on the frequency axis; the loss is the mean over frames
+    of :math:`W_p^p` (`wasserstein_1d`). A drop-in replacement for the class of this name in
+    ``sot-loss``: same arguments, defaults and conventions.
 
     Parameters
     ----------
@@ -67,7 +75,9 @@ class Wasserstein1DLoss(nn.Module):
     square_magnitude : bool, default False
         Power instead of magnitude.
     reduce : bool, default True
-        Mean over batch and frames; False: one value per frame, shape `(batch · frames,)`.
+        False: one value per frame, shape `(batch · frames,)`, instead of a mean over frames.
+    reduction : {'mean', 'sum', 'none'}, default 'mean'
+        Over sounds; 'none' gives one value for each, `(batch,)` or `(batch, channels)`.
 
     Raises
     ------
@@ -125,6 +135,7 @@ class Wasserstein1DLoss(nn.Module):
         square_magnitude: bool = False,
         log: bool = False,
         reduce: bool = True,
+        reduction: Reduction = "mean",
     ):
         super().__init__()
         for name, value in (("circular", circular), ("log", log)):
@@ -133,12 +144,17 @@ class Wasserstein1DLoss(nn.Module):
         check.one_of("bin_position_scaling", bin_position_scaling, SCALINGS)
         self.scaling = bin_position_scaling
         self.dim = check.one_of("dim", dim, (-1, -2))
-        self.p = _order(p)
+        self.p = checked_order(p)
         self.eps = check.positive("eps", eps)
         self.normalize, self.balanced = normalize, balanced
         self.cutoff, self.apply_root = quantile_lowpass, apply_root
         self.square = square_magnitude and transform != "stft"  # the STFT squares by itself
-        self.reduce = reduce
+        self.reduce, self.reduction = reduce, checked_reduction(reduction)
+        if reduction != "mean" and (return_quantiles or not reduce):
+            raise ValueError(
+                f"reduction={reduction!r} needs one value for each sound; leave reduce and "
+                "return_quantiles as they are."
+            )
         self.return_quantiles = return_quantiles
         frames = {"fft_size": fft_size, "hop_length": hop_length, "sample_rate": sample_rate}
         if isinstance(transform, Transform):
@@ -146,8 +162,9 @@ class Wasserstein1DLoss(nn.Module):
         elif transform in (None, "identity"):
             self.transform = None
         elif transform == "stft":
-            power = 2 if square_magnitude else 1
-            self.transform = STFT(**frames, win_length=win_length, window=window, power=power)
+            self.transform = STFT(
+                **frames, win_length=win_length, window=window, square_magnitude=square_magnitude
+            )
         elif transform == "mel":
             self.transform = MelSpectrogram(**frames, n_mels=n_mels)
         elif check.one_of("transform", transform, TRANSFORMS):
@@ -185,12 +202,11 @@ class Wasserstein1DLoss(nn.Module):
         Returns
         -------
         Tensor
-            A scalar, or what `reduce` and `return_quantiles` say.
+            A scalar, or what `reduction`, `reduce` and `return_quantiles` say.
         """
-        if self.transform is None:
-            x, y = _representations(x, y)
-        else:
-            x, y = signal_pair(x, y)
+        pair = _representations(x, y) if self.transform is None else signal_pair(x, y)
+        sounds = x.shape[:1] if self.transform is None else x.shape[:-1]
+        x, y = pair
         with torch.autocast(x.device.type, enabled=False):
             if self.transform is not None:
                 x, y = self.transform(x), self.transform(y)
@@ -199,13 +215,13 @@ class Wasserstein1DLoss(nn.Module):
             if self.dim == -1:
                 x, y = x.transpose(-1, -2), y.transpose(-1, -2)
             x, y = self._masses(x, y)
-            x_positions, y_positions = self._positions(x, y, x_positions, y_positions)
+            arguments = x, y, *self._positions(x, y, x_positions, y_positions)
             if self.return_quantiles:
-                return quantile_functions(x, y, x_positions, y_positions)
-            cost = wasserstein_1d(x, y, x_positions, y_positions, p=self.p, cutoff=self.cutoff)
+                return quantiles(*arguments, names=NAMES)
+            cost = transport_cost(*arguments, p=self.p, cutoff=self.cutoff, names=NAMES)
             if self.apply_root and self.p != 1:
                 cost = (cost + self.eps) ** (1 / self.p)
-            return cost.mean() if self.reduce else cost.flatten()
+            return reduced(cost.mean(-1), self.reduction, sounds) if self.reduce else cost.flatten()
 
     def _masses(self, x, y):
         mass_x = x.sum(-1, keepdim=True).clamp(min=self.eps)
@@ -216,7 +232,7 @@ class Wasserstein1DLoss(nn.Module):
 
     def _positions(self, x, y, x_positions, y_positions):
         if x_positions is None and self.dim == -2:
-            x_positions = torch.arange(x.shape[-1]).to(x)
+            x_positions = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
         elif x_positions is None and self.transform is not None:
             x_positions = self.transform.positions(self.scaling)
         elif x_positions is None:

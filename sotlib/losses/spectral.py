@@ -7,7 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
-from sotlib.losses._signals import one_signal, signal_pair
+from sotlib.losses._signals import (
+    Reduction,
+    checked_reduction,
+    one_signal,
+    reduced,
+    signal_pair,
+)
 from sotlib.losses._spectral_difference import Terms, spectral_difference
 from sotlib.transforms.stft import STFT
 
@@ -24,6 +30,8 @@ class SpectralLoss(nn.Module):
         the end, as in DDSP), False.
     p : {1, 2}, default 1
         1: mean absolute difference (L1); 2: mean squared difference (L2).
+    reduction : {'mean', 'sum', 'none'}, default 'mean'
+        Over sounds; 'none' gives one value for each, `(batch,)` or `(batch, channels)`.
 
     Raises
     ------
@@ -55,9 +63,11 @@ class SpectralLoss(nn.Module):
         padding: Literal["reflect", "end", "none"] = "end",
         normalized: bool = False,
         p: Literal[1, 2] = 1,
+        reduction: Reduction = "mean",
     ):
         super().__init__()
         self.p = check.one_of("p", p, (1, 2))
+        self.reduction = checked_reduction(reduction)
         self.transform = STFT(
             fft_size=fft_size,
             hop_length=hop_length,
@@ -69,10 +79,11 @@ class SpectralLoss(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
-        x, y = signal_pair(x, y)
+        a, b = signal_pair(x, y)
         with torch.autocast(x.device.type, enabled=False):
             terms = Terms(linear_weight=1.0, log_weight=0.0, floor=1.0, p=self.p)
-            return spectral_difference(x, self.transform(y), self.transform, terms)
+            values = spectral_difference(a, self.transform(b), self.transform, terms)
+        return reduced(values, self.reduction, x.shape[:-1])
 
 
 class MultiScaleSpectralLoss(nn.Module):
@@ -100,8 +111,10 @@ class MultiScaleSpectralLoss(nn.Module):
         Magnitudes below it count as this in the logarithm, which keeps silence finite.
     p : {1, 2}, default 1
         Absolute (L1) or squared (L2) differences, in both terms.
-    reduction : {'sum', 'mean'}, default 'sum'
-        Over scales.
+    over_scales : {'sum', 'mean'}, default 'sum'
+        What becomes of the values at the scales.
+    reduction : {'mean', 'sum', 'none'}, default 'mean'
+        Over sounds; 'none' gives one value for each, `(batch,)` or `(batch, channels)`.
 
     Raises
     ------
@@ -136,7 +149,8 @@ class MultiScaleSpectralLoss(nn.Module):
         log_weight: float = 1.0,
         floor: float = 1e-5,
         p: Literal[1, 2] = 1,
-        reduction: Literal["sum", "mean"] = "sum",
+        over_scales: Literal["sum", "mean"] = "sum",
+        reduction: Reduction = "mean",
     ):
         super().__init__()
         if check.is_number(fft_sizes) or len(fft_sizes) == 0:
@@ -153,7 +167,8 @@ class MultiScaleSpectralLoss(nn.Module):
         self.linear_weight, self.log_weight = linear_weight, log_weight
         self.floor = check.positive("floor", floor)
         self.p = check.one_of("p", p, (1, 2))
-        self.reduction = check.one_of("reduction", reduction, ("sum", "mean"))
+        self.over_scales = check.one_of("over_scales", over_scales, ("sum", "mean"))
+        self.reduction = checked_reduction(reduction)
         self.transforms = nn.ModuleList(
             STFT(
                 fft_size=size,
@@ -179,13 +194,18 @@ class MultiScaleSpectralLoss(nn.Module):
         Returns
         -------
         Tensor
-            A scalar.
+            A scalar, or what `reduction` says.
         """
         if isinstance(y, tuple | list):
-            return self._reduce(self._against(one_signal("x", x), y))
-        x, y = signal_pair(x, y)
-        with torch.autocast(x.device.type, enabled=False):
-            return self._reduce([self._compare(x, t(y), t) for t in self.transforms])
+            values = self._against(one_signal("x", x), y)
+        else:
+            a, b = signal_pair(x, y)
+            with torch.autocast(x.device.type, enabled=False):
+                values = [self._compare(a, t(b), t) for t in self.transforms]
+        total = torch.stack(values).sum(0)
+        if self.over_scales == "mean":
+            total = total / len(self.transforms)
+        return reduced(total, self.reduction, x.shape[:-1])
 
     @torch.no_grad()
     def spectra(self, y: Tensor) -> tuple[Tensor, ...]:
@@ -236,10 +256,6 @@ class MultiScaleSpectralLoss(nn.Module):
                     )
                 losses.append(self._compare(x, target, transform))
         return losses
-
-    def _reduce(self, losses):
-        total = torch.stack(losses)
-        return total.mean() if self.reduction == "mean" else total.sum()
 
     def _compare(self, x, target, transform):
         terms = Terms(self.linear_weight, self.log_weight, self.floor, self.p)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
-from sotlib.losses._signals import signal_pair
+from sotlib.losses._signals import Reduction, checked_reduction, reduced, signal_pair
 from sotlib.transforms.base import Transform
 from sotlib.transport.divergence import sinkhorn_divergence
 from sotlib.transport.sinkhorn import sinkhorn_grid
@@ -18,9 +18,16 @@ class _SpectrogramTransport(nn.Module):
     """What both losses share: signals to masses on a plane in Hz and seconds."""
 
     def __init__(
-        self, transform: Transform, *, square_magnitude: bool, time_scale: float, unit: float
+        self,
+        transform: Transform,
+        *,
+        square_magnitude: bool,
+        time_scale: float,
+        unit: float,
+        reduction: Reduction,
     ):
         super().__init__()
+        self.reduction = checked_reduction(reduction)
         if not isinstance(transform, Transform):
             raise TypeError(
                 f"transform must be one of the library's transforms, such as STFT(…, "
@@ -78,11 +85,13 @@ class SinkhornSpectrogramLoss(_SpectrogramTransport):
     debiased : bool, default True
         The Sinkhorn divergence, which vanishes at equal spectrograms, instead of the plain
         regularised cost (the paper's).
-    unbalanced : float, optional
+    marginal_penalty : float, optional
         Penalty of the marginals, see `sinkhorn_grid`: keeps loudness, both spectrograms being
         divided by the mass of y. Default: each has unit mass.
     unit : float, default 1.0
         The unit of distance in Hz, which divides the loss by its square: 1000 for kHz².
+    reduction : {'mean', 'sum', 'none'}, default 'mean'
+        Over sounds; 'none' gives one value for each, `(batch,)` or `(batch, channels)`.
     max_iter, tol
         As for `sinkhorn_grid`.
 
@@ -120,33 +129,40 @@ class SinkhornSpectrogramLoss(_SpectrogramTransport):
         time_scale: float = 1000.0,
         epsilon: float = 1e-2,
         debiased: bool = True,
-        unbalanced: float | None = None,
+        marginal_penalty: float | None = None,
         unit: float = 1.0,
+        reduction: Reduction = "mean",
         max_iter: int = 2000,
         tol: float = 1e-4,
     ):
         super().__init__(
-            transform, square_magnitude=square_magnitude, time_scale=time_scale, unit=unit
+            transform,
+            square_magnitude=square_magnitude,
+            time_scale=time_scale,
+            unit=unit,
+            reduction=reduction,
         )
         self.debiased = debiased
-        self.unbalanced = unbalanced
+        self.marginal_penalty = marginal_penalty
         self.options = {
             "epsilon": check.positive("epsilon", epsilon),
             "max_iter": check.count("max_iter", max_iter),
             "tol": tol,
         }
-        if unbalanced is not None:
-            self.options["unbalanced"] = check.positive("unbalanced", unbalanced)
+        if marginal_penalty is not None:
+            self.options["marginal_penalty"] = check.positive("marginal_penalty", marginal_penalty)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
-        x, y = signal_pair(x, y)
+        signals = signal_pair(x, y)
         with torch.autocast(x.device.type, enabled=False):
-            a, b = self._masses(x, y, balanced=self.unbalanced is None)
+            a, b = self._masses(*signals, balanced=self.marginal_penalty is None)
             options = {**self._plane(a.shape[-1]), **self.options}
             if self.debiased:
-                return sinkhorn_divergence(a, b, **options).mean()
-            return sinkhorn_grid(a, b, **options).value.mean()
+                values = sinkhorn_divergence(a, b, **options)
+            else:
+                values = sinkhorn_grid(a, b, **options).value
+        return reduced(values, self.reduction, x.shape[:-1])
 
 
 class SlicedSpectrogramLoss(_SpectrogramTransport):
@@ -154,7 +170,7 @@ class SlicedSpectrogramLoss(_SpectrogramTransport):
 
     Parameters
     ----------
-    transform, square_magnitude, unit
+    transform, square_magnitude, unit, reduction
         As for `SinkhornSpectrogramLoss`; with ``apply_root`` the unit divides the loss once.
     time_scale : float, default 1000.0
         Hz that cost as much as one second: the paper's k in the projections
@@ -200,9 +216,14 @@ class SlicedSpectrogramLoss(_SpectrogramTransport):
         p: float = 2,
         apply_root: bool = False,
         unit: float = 1.0,
+        reduction: Reduction = "mean",
     ):
         super().__init__(
-            transform, square_magnitude=square_magnitude, time_scale=time_scale, unit=unit
+            transform,
+            square_magnitude=square_magnitude,
+            time_scale=time_scale,
+            unit=unit,
+            reduction=reduction,
         )
         self.options = {
             "n_projections": check.count("n_projections", n_projections),
@@ -214,7 +235,8 @@ class SlicedSpectrogramLoss(_SpectrogramTransport):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
-        x, y = signal_pair(x, y)
+        signals = signal_pair(x, y)
         with torch.autocast(x.device.type, enabled=False):
-            a, b = self._masses(x, y, balanced=True)
-            return sliced_wasserstein(a, b, **self._plane(a.shape[-1]), **self.options).mean()
+            a, b = self._masses(*signals, balanced=True)
+            values = sliced_wasserstein(a, b, **self._plane(a.shape[-1]), **self.options)
+        return reduced(values, self.reduction, x.shape[:-1])

@@ -5,29 +5,13 @@ import math
 from sotlib._core import check
 
 
-class ConstantDamping:
-    """The same damping in every epoch.
+class Damping:
+    """What all policies share: a value, a step at the end of each epoch, and a state.
 
     Parameters
     ----------
     initial : float
-        Damping, 0 or more, in the unit of the metric's eigenvalues.
-
-    Attributes
-    ----------
-    value : float
-        Damping of the present epoch.
-
-    Notes
-    -----
-    The authors' constant damping was 10^5; such numbers belong to their scaling of the features.
-    See `largest_eigenvalue`. Explained in chapter ``pnp/damping``.
-
-    Examples
-    --------
-    >>> damping = ConstantDamping(1e5)
-    >>> damping.step(validation_loss=0.3)
-    100000.0
+        Damping of the first epoch, 0 or more.
     """
 
     _state = ("initial", "value")
@@ -63,7 +47,33 @@ class ConstantDamping:
             setattr(self, name, value)
 
 
-class ScheduledDamping(ConstantDamping):
+class ConstantDamping(Damping):
+    """The same damping in every epoch.
+
+    Parameters
+    ----------
+    initial : float
+        Damping, 0 or more, in the unit of the metric's eigenvalues.
+
+    Attributes
+    ----------
+    value : float
+        Damping of the present epoch.
+
+    Notes
+    -----
+    The authors' constant damping was 10^5; such numbers belong to their scaling of the features.
+    See `largest_eigenvalue`. Explained in chapter ``pnp/damping``.
+
+    Examples
+    --------
+    >>> damping = ConstantDamping(1e5)
+    >>> damping.step(validation_loss=0.3)
+    100000.0
+    """
+
+
+class ScheduledDamping(Damping):
     r"""Damping that falls by the same factor in every epoch.
 
     .. math:: \lambda_{k+1} = \lambda_k (\lambda_{end} / \lambda_0)^{1/n}
@@ -114,7 +124,7 @@ class ScheduledDamping(ConstantDamping):
         return self.value
 
 
-class AdaptiveDamping(ConstantDamping):
+class AdaptiveDamping(Damping):
     """Damping that falls when the validation loss improves, and is held, or rises, when not.
 
     Parameters

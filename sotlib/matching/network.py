@@ -44,7 +44,7 @@ class LogCQT(CQT):
             n_bins=n_bins,
             bins_per_octave=bins_per_octave,
             window="hann",
-            padding="constant",
+            padding="zeros",
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

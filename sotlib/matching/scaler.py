@@ -44,8 +44,10 @@ class ParameterScaler(nn.Module):
 
     def __init__(self, minimum: Sequence, maximum: Sequence, *, log10: Sequence[bool]):
         super().__init__()
-        low, high = (torch.as_tensor(limit).detach().double() for limit in (minimum, maximum))
-        in_log = torch.as_tensor(log10, dtype=torch.bool)
+        device = minimum.device if isinstance(minimum, torch.Tensor) else "cpu"
+        options = {"dtype": torch.float64, "device": device}
+        low, high = (torch.as_tensor(limit, **options).detach() for limit in (minimum, maximum))
+        in_log = torch.as_tensor(log10, dtype=torch.bool, device=device)
         if low.ndim != 1 or low.shape != high.shape or low.shape != in_log.shape:
             raise ValueError(
                 "minimum, maximum and log10 must have one entry for each parameter; got shapes "

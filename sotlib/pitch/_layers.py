@@ -66,7 +66,7 @@ def _gradients(grad, spectra, *weights):
     from sotlib.pitch._problem import Problem
 
     problem = Problem(spectra, weights, backward=True)
-    grad, by_spectra = grad.contiguous().numpy(), torch.empty(spectra.shape, dtype=spectra.dtype)
+    grad, by_spectra = grad.contiguous().numpy(), spectra.new_empty(spectra.shape)
     groups = problem.groups
     sums = [problem.zeros() for _ in range(groups)]
     problem.on_threads(

@@ -130,7 +130,7 @@ class Problem:
 
     def _empty(self, *shape):
         """Memory of torch's, which begins where a vector does."""
-        return torch.empty(shape, dtype=_DTYPES[self.real])
+        return torch.empty(shape, dtype=_DTYPES[self.real], device="cpu")
 
 
 _DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
@@ -139,7 +139,7 @@ _DTYPES = {np.float32: torch.float32, np.float64: torch.float64}
 @functools.lru_cache(maxsize=16)
 def _waves(taps, size, dtype):
     """Cosine and sine (frequencies, taps) of the phase by which a tap is ahead of the sample."""
-    ahead = torch.arange(taps) - (taps - 1) // 2
-    turns = torch.arange(size // 2 + 1)[:, None] * ahead % size
+    ahead = torch.arange(taps, device="cpu") - (taps - 1) // 2
+    turns = torch.arange(size // 2 + 1, device="cpu")[:, None] * ahead % size
     angle = turns.double() * (2 * math.pi / size)
     return angle.cos().to(dtype), angle.sin().to(dtype)

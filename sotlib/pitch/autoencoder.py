@@ -103,11 +103,11 @@ class HarmonicAutoencoder(nn.Module):
             n_bins=bins,
             bins_per_octave=BINS_PER_OCTAVE,
             window="hann",
-            padding="constant",
+            padding="zeros",
         )
         # As numbers, once: read from a GPU, they would be waited for in each forward pass.
         self._pitch_range = tuple(self.cqt.frequencies[[0, -1]].tolist())
-        self.encoder = PitchEncoder(bins=bins, harmonics=harmonics, dropout=dropout)
+        self.encoder = PitchEncoder(n_bins=bins, harmonics=harmonics, dropout=dropout)
         self.synth = HarmonicSynth(
             samples=samples, sample_rate=sample_rate, roll_off=roll_off, first_phase=first_phase
         )
@@ -168,9 +168,9 @@ class HarmonicAutoencoder(nn.Module):
         Reconstruction
         """
         check.floating("features", features)
-        if features.ndim != 3 or features.shape[-1] != self.encoder.bins:
+        if features.ndim != 3 or features.shape[-1] != self.encoder.n_bins:
             raise ValueError(
-                f"features must have shape (batch, frames, {self.encoder.bins}), as `features` "
+                f"features must have shape (batch, frames, {self.encoder.n_bins}), as `features` "
                 f"gives them; got {tuple(features.shape)}."
             )
         logits, amplitudes = self.encoder(features.flatten(0, 1), generator=generator)

@@ -34,7 +34,7 @@ class PitchEncoder(nn.Module):
 
     Parameters
     ----------
-    bins : int, default 285
+    n_bins : int, default 285
         Bins of the spectrum, and of the pitch logits.
     harmonics : int, default 20
         Number of amplitudes.
@@ -63,14 +63,14 @@ class PitchEncoder(nn.Module):
     (torch.Size([2, 285]), torch.Size([2, 20]))
     """
 
-    def __init__(self, *, bins: int = 285, harmonics: int = 20, dropout: float = 0.5):
+    def __init__(self, *, n_bins: int = 285, harmonics: int = 20, dropout: float = 0.5):
         super().__init__()
-        self.bins = check.count("bins", bins)
+        self.n_bins = check.count("n_bins", n_bins)
         check.count("harmonics", harmonics)
         if not check.is_number(dropout) or not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1; got {dropout!r}.")
         first, second, third, fourth, last = CHANNELS
-        self.norm = nn.LayerNorm(bins)
+        self.norm = nn.LayerNorm(n_bins)
         self.spread = nn.Conv1d(1, first, KERNEL, padding="same")
         self.residual = nn.Conv1d(first, first, KERNEL, padding="same")
         self.pointwise = nn.ModuleList(
@@ -78,8 +78,8 @@ class PitchEncoder(nn.Module):
         )
         self.dropout = dropout
         self.to_features = nn.Conv1d(fourth, last, 1)
-        features = last * bins
-        self.toeplitz = nn.Parameter(torch.empty(features + bins - 1))
+        features = last * n_bins
+        self.toeplitz = nn.Parameter(torch.empty(features + n_bins - 1))
         nn.init.uniform_(self.toeplitz, -1, 1)
         self.toeplitz.data /= math.sqrt(self.toeplitz.numel())
         self.to_amplitudes = nn.Linear(features, harmonics)
@@ -103,9 +103,9 @@ class PitchEncoder(nn.Module):
             and 2; under autocast in the dtype of `spectra` too.
         """
         check.floating("spectra", spectra)
-        if spectra.ndim != 2 or spectra.shape[1] != self.bins:
+        if spectra.ndim != 2 or spectra.shape[1] != self.n_bins:
             raise ValueError(
-                f"spectra must have shape (batch, {self.bins}); got {tuple(spectra.shape)}. Put "
+                f"spectra must have shape (batch, {self.n_bins}); got {tuple(spectra.shape)}. Put "
                 "the frames of a spectrogram into the batch."
             )
         if spectra.dtype != self.toeplitz.dtype:
@@ -134,7 +134,7 @@ def _mask(x, keep, generator):
     mask = torch.empty_like(x, memory_format=torch.contiguous_format)
     if x.device.type != "cpu" or batched(x):
         return mask.bernoulli_(keep, generator=generator).div_(keep)
-    drawn = torch.empty(min(x.numel(), CACHE), dtype=torch.float64)
+    drawn = x.new_empty(min(x.numel(), CACHE), dtype=torch.float64)
     for part in mask.view(-1).split(CACHE):
         torch.lt(drawn[: len(part)].uniform_(generator=generator), keep, out=part).div_(keep)
     return mask

@@ -82,7 +82,7 @@ def equivariance_loss(
     check.count("largest_shift", largest_shift)
     if not check.is_number(tilt) or not 0 <= tilt < float("inf"):
         raise ValueError(f"tilt must be a finite number of at least 0, in dB; got {tilt!r}.")
-    bins = encoder.bins
+    bins = encoder.n_bins
     if largest_shift >= bins:
         raise ValueError(f"largest_shift must be below the {bins} bins; got {largest_shift}.")
     check.finite("spectra", check.floating("spectra", spectra))
@@ -93,7 +93,7 @@ def equivariance_loss(
         )
     options = {"generator": generator, "device": spectra.device}
     shift = torch.randint(-largest_shift, largest_shift + 1, (len(spectra),), **options)
-    octave = torch.arange(bins).to(spectra) / BINS_PER_OCTAVE
+    octave = torch.arange(bins, device=spectra.device).to(spectra) / BINS_PER_OCTAVE
     slope = torch.rand(2, len(spectra), 1, dtype=spectra.dtype, **options) * tilt
     one, other = (spectra * 10 ** (-s * octave / 20) for s in slope)
     views = torch.cat([one, _moved(other, shift)])
@@ -161,7 +161,7 @@ def calibrate_pitch(model: HarmonicAutoencoder, *, notes: int = 64, seed: int = 
     was_training = model.training
     logits = model.eval().encoder(features.flatten(0, 1)).logits
     model.train(was_training)
-    last = model.encoder.bins - 1
+    last = model.encoder.n_bins - 1
     estimate = soft_argmax(logits, temperature=model.temperature).unflatten(0, features.shape[:2])
     error = ((estimate - hz_to_unit(f0, low=low, high=high)) * last).median().item()
     _lower(weight, round(error))
@@ -169,12 +169,12 @@ def calibrate_pitch(model: HarmonicAutoencoder, *, notes: int = 64, seed: int = 
 
 
 def _notes(count, low, high, seed, like):
-    generator = torch.Generator().manual_seed(seed)
-    f0 = low * (high / low) ** torch.linspace(0, 1, count)
-    amplitudes = torch.rand(count, HARMONICS, generator=generator)
-    amplitudes = SOFTEST + (LOUDEST - SOFTEST) * amplitudes
-    on = torch.randint(1, HARMONICS + 1, (count, 1), generator=generator)
-    amplitudes = amplitudes * (torch.arange(HARMONICS) < on)
+    generator = torch.Generator().manual_seed(seed)  # of the CPU, so the same on every device
+    options = {"generator": generator, "device": "cpu"}
+    f0 = low * (high / low) ** torch.linspace(0, 1, count, device="cpu")
+    amplitudes = SOFTEST + (LOUDEST - SOFTEST) * torch.rand(count, HARMONICS, **options)
+    on = torch.randint(1, HARMONICS + 1, (count, 1), **options)
+    amplitudes = amplitudes * (torch.arange(HARMONICS, device="cpu") < on)
     return f0[:, None].to(like), amplitudes[:, None].to(like)
 
 
@@ -245,7 +245,7 @@ def pretrain_pitch(
     check.count("steps", steps, least=0)
     check.count("batch", batch)
     check.positive("learning_rate", learning_rate)
-    frames = _frames(features, model.encoder.bins)
+    frames = _frames(features, model.encoder.n_bins)
     generator = torch.Generator(device=frames.device).manual_seed(seed)
     optimizer = torch.optim.Adam(model.encoder.parameters(), lr=learning_rate)
     model.train()

@@ -73,8 +73,8 @@ class ScatteringPlan(TableModule):
         padded = self.setting.padded
         responses = np.stack([morlet(padded, wavelet.xi, wavelet.sigma) for wavelet in wavelets])
         cut = band(responses, padded >> log2_stride)
-        self._add(f"{name}_positive", cut.positive)
-        self._add(f"{name}_negative", cut.negative)
+        self.add_table(f"{name}_positive", cut.positive)
+        self.add_table(f"{name}_negative", cut.negative)
         self._extents[name] = cut.start, cut.length
         return cut.bins
 
@@ -85,12 +85,12 @@ class ScatteringPlan(TableModule):
             for log2_stride in {*self._rates, *(self._rate(s.psi2[n2]) for n2 in self._slow)}:
                 mean = mean_over_support(s.padded, s.left, s.samples, log2_stride)
                 self._supports[log2_stride] = slice(mean.start, mean.stop)
-                self._add(f"weights{log2_stride}", mean.weights)
+                self.add_table(f"weights{log2_stride}", mean.weights)
             return
         length = s.padded >> self._log2_T
         response = gaussian(s.padded, s.T)[: s.padded // 2 + 1]
         response[-1] /= 2  # the bin at the Nyquist frequency stands for both its sides
-        self._add("low_pass", np.pad(response, (0, length))[: length + 1])
+        self.add_table("low_pass", np.pad(response, (0, length))[: length + 1])
         self._inside = frames_inside(s.padded, s.left, s.samples, self._log2_T)
         self.frames = self._inside.stop - self._inside.start
 
@@ -104,9 +104,9 @@ class ScatteringPlan(TableModule):
             channels = len(s.psi1) if first else s.channels(n2)
             filters = upward if first else range(len(s.psi_fr))
             operator = channel_operator(channels, s.psi_fr, impulses, s.F, filters)
-            self._add(f"convolve{n2}", as_planes(operator.convolve))
+            self.add_table(f"convolve{n2}", as_planes(operator.convolve))
             if operator.average is not None:
-                self._add(f"average{n2}", operator.average)
+                self.add_table(f"average{n2}", operator.average)
             keys.append(np.stack([operator.n1, np.full_like(operator.n1, n2), operator.n_fr], 1))
         n1, n2, n_fr = np.concatenate(keys).T
         order = (n_fr >= 0).astype(int) + (n2 >= 0)

@@ -25,7 +25,7 @@ class Setting:
     Q_fr: int
     T: int | Literal["global"]
     F: int | Literal["global"]
-    pad_mode: str
+    padding: str
     psi1: list[Wavelet]
     psi2: list[Wavelet]
     psi_fr: list[Wavelet]
@@ -38,7 +38,7 @@ class Setting:
         return sum(wavelet.j < self.psi2[n2].j for wavelet in self.psi1)
 
 
-def checked_setting(samples, J, Q, J_fr, Q_fr, T, F, pad_mode) -> Setting:
+def checked_setting(samples, J, Q, J_fr, Q_fr, T, F, padding) -> Setting:
     """Build a Setting, or raise an error that names the argument to change."""
     J = _integer("J", J, 1)
     samples = _integer("samples", samples, 1)
@@ -65,10 +65,10 @@ def checked_setting(samples, J, Q, J_fr, Q_fr, T, F, pad_mode) -> Setting:
     T = _width("T", T, 1, 4 * samples, "the padded length")
     padded, left = time_padding(samples, 2**J if T == "global" else T)
     _width("T", T, 1, padded, "the padded length")
-    one_of("pad_mode", pad_mode, ("reflect", "zero"))
+    one_of("padding", padding, ("reflect", "zeros"))
     psi_fr = frequential_bank(J_fr, Q_fr)
     return Setting(
-        samples, J, Q, J_fr, Q_fr, T, F, pad_mode, psi1, psi2, psi_fr, padded, left, padded_fr
+        samples, J, Q, J_fr, Q_fr, T, F, padding, psi1, psi2, psi_fr, padded, left, padded_fr
     )
 
 

@@ -51,7 +51,7 @@ class TimeFrequencyScattering(ScatteringPlan):
     F : int or "global"
         Width of the low-pass over channels, from 1 to 2**J_fr; 0 for none; "global" for the mean
         over the channels, which leaves one path for each pair of wavelets (``n1`` = -1).
-    pad_mode : "reflect" or "zero"
+    padding : "reflect" or "zeros"
         How signals continue at their ends.
 
     Attributes
@@ -103,16 +103,16 @@ class TimeFrequencyScattering(ScatteringPlan):
         Q_fr: int = 1,
         T: int | Literal["global"] = "global",
         F: int | Literal["global"] = 0,
-        pad_mode: Literal["reflect", "zero"] = "reflect",
+        padding: Literal["reflect", "zeros"] = "reflect",
     ):
-        super().__init__(checked_setting(samples, J, Q, J_fr, Q_fr, T, F, pad_mode))
+        super().__init__(checked_setting(samples, J, Q, J_fr, Q_fr, T, F, padding))
 
     def extra_repr(self) -> str:
         """Setting and number of paths, for ``print``."""
         s = self.setting
         return (
             f"{s.samples}, J={s.J}, Q={s.Q}, J_fr={s.J_fr}, Q_fr={s.Q_fr}, T={s.T!r}, F={s.F!r}, "
-            f"pad_mode={s.pad_mode!r}, paths={len(self.paths)}"
+            f"padding={s.padding!r}, paths={len(self.paths)}"
         )
 
     @full_precision
@@ -138,7 +138,7 @@ class TimeFrequencyScattering(ScatteringPlan):
         return torch.cat([self._scatter(some) for some in signals]).reshape(shape)
 
     def _scatter(self, signals: Tensor) -> Tensor:
-        table = self._table(signals.dtype)
+        table = self.tables(signals.dtype)
         spectrum = analyse(self._pad(signals))
         if self._is_global:
             zeroth = signals.mean(dim=-1, keepdim=True)
@@ -167,7 +167,7 @@ class TimeFrequencyScattering(ScatteringPlan):
     def _pad(self, x: Tensor) -> Tensor:
         s = self.setting
         right = s.padded - s.samples - s.left
-        if s.pad_mode == "zero":
+        if s.padding == "zeros":
             return pad(x, (s.left, right))
         before, after = x[..., 1 : s.left + 1], x[..., s.samples - 1 - right : s.samples - 1]
         return torch.cat([before.flip(-1), x, after.flip(-1)], dim=-1)

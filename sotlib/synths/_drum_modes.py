@@ -140,11 +140,13 @@ def without_nodes(grid: torch.Tensor) -> torch.Tensor:
 
     At 0.4 of a side, every fifth mode has a node: of 10 by 10 modes, 64 sound.
     """
-    kept = [
-        torch.tensor([i for i in range(size) if abs(math.sin(math.pi * STRIKE * (i + 1))) > 1e-9])
+    first, second = (
+        torch.tensor(
+            [i for i in range(size) if abs(math.sin(math.pi * STRIKE * (i + 1))) > 1e-9],
+            device=grid.device,
+        )
         for size in grid.shape[-2:]
-    ]
-    first, second = (indices.to(grid.device) for indices in kept)
+    )
     return grid.index_select(-2, first).index_select(-1, second).flatten(-2)
 
 

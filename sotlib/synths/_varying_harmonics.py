@@ -59,7 +59,7 @@ def _sounds(options, f0, amplitudes):
 def _gradients(options, grad, f0, amplitudes):
     from sotlib.synths import _harmonic_kernels as kernels
 
-    by_controls = [torch.empty(t.shape, dtype=t.dtype) for t in (f0, amplitudes)]
+    by_controls = [t.new_empty(t.shape) for t in (f0, amplitudes)]
     _on_threads(kernels.gradients, options, f0, amplitudes, grad.contiguous(), *by_controls)
     return by_controls
 

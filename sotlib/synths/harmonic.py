@@ -79,7 +79,7 @@ class HarmonicSynth(TableModule):
             taps, half = _roll_off_filter(self.sample_rate), TAPS // 2
             padded = np.zeros(self.samples + TAPS)
             padded[: half + 1], padded[1 - half :] = taps[: half + 1], taps[half + 1 :]
-            self._add("response", np.fft.rfft(padded).real)
+            self.add_table("response", np.fft.rfft(padded).real)
 
     @full_precision
     def forward(self, f0: Tensor, amplitudes: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class HarmonicSynth(TableModule):
         return sound.flatten(1)[:, : self.samples]
 
     def _filter(self, sound):
-        response = self._table(sound.dtype)("response")
+        response = self.tables(sound.dtype)("response")
         size = self.samples + TAPS
         return torch.fft.irfft(torch.fft.rfft(sound, n=size) * response, n=size)[:, : self.samples]
 

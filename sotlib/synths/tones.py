@@ -56,10 +56,8 @@ def sinusoid(
     >>> sinusoid(1.0, samples=4, sample_rate=4).round(decimals=3) + 0.0
     tensor([ 0.,  1.,  0., -1.])
     """
-    frequency = torch.as_tensor(frequency, dtype=torch.float64, device=device)
-    amplitude, phase = (
-        torch.as_tensor(v, dtype=torch.float64, device=frequency.device) for v in (amplitude, phase)
-    )
+    frequency = _double(frequency, device)
+    amplitude, phase = (_double(v, frequency.device) for v in (amplitude, phase))
     check.count("samples", samples)
     check.positive("sample_rate", sample_rate)
     _check_frequency("frequency", frequency, sample_rate)
@@ -115,15 +113,15 @@ def harmonic_signal(
     >>> harmonic_signal(220.0, [1.0, 0.5], samples=16000, sample_rate=16000).shape
     torch.Size([16000])
     """
-    f0 = torch.as_tensor(f0, dtype=torch.float64, device=device)
-    amplitudes = torch.as_tensor(amplitudes, dtype=torch.float64, device=f0.device)
+    f0 = _double(f0, device)
+    amplitudes = _double(amplitudes, f0.device)
     if amplitudes.ndim == 0 or amplitudes.shape[-1] == 0:
         raise ValueError(
             f"amplitudes must list at least one harmonic; got shape {tuple(amplitudes.shape)}."
         )
     check.positive("sample_rate", sample_rate)
     _check_frequency("f0", f0, sample_rate)
-    phases = torch.as_tensor(phases, dtype=torch.float64, device=f0.device)
+    phases = _double(phases, f0.device)
     phases = phases.expand(torch.broadcast_shapes(phases.shape, amplitudes.shape))
     signal = 0.0
     for k in range(amplitudes.shape[-1]):  # one at a time: a batch of all harmonics is large
@@ -138,6 +136,12 @@ def harmonic_signal(
             dtype=torch.float64,
         )
     return signal.to(dtype)
+
+
+def _double(value, device):
+    """In double precision; without a device a tensor stays where it is, whatever the default."""
+    device = value.device if device is None and isinstance(value, Tensor) else device
+    return torch.as_tensor(value, dtype=torch.float64, device=device)
 
 
 def _check_frequency(name, frequency, sample_rate):

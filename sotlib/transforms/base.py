@@ -43,7 +43,7 @@ class Transform(TableModule):
     >>> class ThreeBins(Transform):
     ...     def __init__(self):
     ...         super().__init__(sample_rate=16000)
-    ...         self._add("frequencies", np.array([100.0, 200.0, 400.0]))
+    ...         self.add_table("frequencies", np.array([100.0, 200.0, 400.0]))
     ...     def forward(self, x):
     ...         return x.abs().unflatten(-1, (3, -1))
     >>> ThreeBins().positions("absolute")
@@ -60,7 +60,7 @@ class Transform(TableModule):
     @property
     def frequencies(self) -> Tensor:
         """Centre frequencies of the bins in Hz, shape `(bins,)`."""
-        return self._table(torch.float32)("frequencies")
+        return self.tables(torch.float32)("frequencies")
 
     def positions(
         self, scaling: Literal["normalized", "normalized_linear", "absolute"] = "normalized"
@@ -87,7 +87,7 @@ class Transform(TableModule):
         if scaling == "absolute":
             return frequencies
         if scaling == "normalized_linear" or len(frequencies) == 1:
-            return torch.linspace(0, 1, len(frequencies)).to(frequencies)
+            return torch.linspace(0, 1, len(frequencies), device=frequencies.device)
         span = frequencies[-1] - frequencies[0]
         return (frequencies - frequencies[0]) / span
 

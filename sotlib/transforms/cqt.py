@@ -38,7 +38,7 @@ class CQT(Transform):
         Bandwidth added to each bin in Hz; shortens the kernels of low frequencies.
     window : str, float or tuple, default 'flattop'
         Shape of the kernels, as named by `scipy.signal.get_window`.
-    padding : {'reflect', 'constant'}, default 'reflect'
+    padding : {'reflect', 'zeros'}, default 'reflect'
         Reflect the signal at both ends, or pad it with zeros.
 
     Raises
@@ -76,11 +76,11 @@ class CQT(Transform):
         bins_per_octave: int = 36,
         gamma: float = 0.0,
         window: str | float | tuple = "flattop",
-        padding: Literal["reflect", "constant"] = "reflect",
+        padding: Literal["reflect", "zeros"] = "reflect",
     ):
         super().__init__(sample_rate)
         self.hop_length = check.count("hop_length", hop_length)
-        self.padding = check.one_of("padding", padding, ("reflect", "constant"))
+        self.padding = check.one_of("padding", padding, ("reflect", "zeros"))
         check.positive("fmin", fmin)
         check.count("n_bins", n_bins)
         check.count("bins_per_octave", bins_per_octave)
@@ -101,10 +101,11 @@ class CQT(Transform):
         q = 1 / (2 ** (1 / bins_per_octave) - 1)
         from nnAudio.utils import create_cqt_kernels  # takes half a second to import
 
-        kernels, self.longest, lengths, frequencies = create_cqt_kernels(
-            q, sample_rate, fmin, n_bins, bins_per_octave, window=window, gamma=gamma
-        )
-        self._add("frequencies", frequencies)
+        with torch.device("cpu"):
+            kernels, self.longest, lengths, frequencies = create_cqt_kernels(
+                q, sample_rate, fmin, n_bins, bins_per_octave, window=window, gamma=gamma
+            )
+        self.add_table("frequencies", frequencies)
         self.shortest = self.longest // 2 + 1 if padding == "reflect" else 1
         kernels = kernels * np.sqrt(lengths.numpy())[:, None]
         self._group(kernels, [max(1, int(length) - 1).bit_length() for length in lengths])
@@ -118,7 +119,7 @@ class CQT(Transform):
             start = (self.longest - width) // 2
             kernel = kernels[rows, start : start + width].T
             kernel = np.stack([kernel.real, kernel.imag], axis=-1).reshape(width, -1)
-            self._add(f"kernels_{width}", kernel)
+            self.add_table(f"kernels_{width}", kernel)
             self._widths.append(width)
 
     @full_precision
@@ -127,14 +128,16 @@ class CQT(Transform):
         self._check_input(x)
         half = self.longest // 2
         flat = x.reshape(-1, 1, x.shape[-1])
-        padded = nn.functional.pad(flat, (half, half), mode=self.padding)[:, 0]
+        padded = nn.functional.pad(
+            flat, (half, half), mode="reflect" if self.padding == "reflect" else "constant"
+        )[:, 0]
         frames = x.shape[-1] // self.hop_length + 1
         outputs = []
         for width in self._widths:
             start = half - width // 2
             stop = start + (frames - 1) * self.hop_length + width
             pieces = padded[:, start:stop].unfold(-1, width, self.hop_length)
-            parts = pieces @ self._table(x.dtype)(f"kernels_{width}")
+            parts = pieces @ self.tables(x.dtype)(f"kernels_{width}")
             parts = torch.view_as_complex(parts.unflatten(-1, (-1, 2)))
             outputs.append(parts.abs())  # its gradient at 0 is 0, unlike that of a square root
         magnitude = torch.cat(outputs, dim=-1).transpose(-1, -2)

@@ -11,7 +11,7 @@ from sotlib.transforms.stft import STFT
 
 
 class MelSpectrogram(Transform):
-    """Power mel spectrogram: HTK scale, triangular filters of height 1, periodic Hann window.
+    """Mel spectrogram: HTK scale, triangular filters of height 1, periodic Hann window.
 
     Parameters
     ----------
@@ -19,6 +19,8 @@ class MelSpectrogram(Transform):
         As for `STFT`, whose frames are centred here.
     n_mels : int, default 128
         Number of bands between 0 Hz and half the sample rate.
+    square_magnitude : bool, default True
+        Bands add up power, or magnitude if False.
 
     Raises
     ------
@@ -48,21 +50,26 @@ class MelSpectrogram(Transform):
         hop_length: int = 256,
         n_mels: int = 128,
         sample_rate: float = 22050,
+        square_magnitude: bool = True,
     ):
         super().__init__(sample_rate)
         check.count("n_mels", n_mels)
+        self.square_magnitude = bool(square_magnitude)
         self.stft = STFT(
-            fft_size=fft_size, hop_length=hop_length, window="hann",
-            sample_rate=sample_rate, power=2,
-        )  # fmt: skip
+            fft_size=fft_size,
+            hop_length=hop_length,
+            window="hann",
+            sample_rate=sample_rate,
+            square_magnitude=square_magnitude,
+        )
         self.shortest = self.stft.shortest
         settings = {"sr": sample_rate, "n_fft": fft_size, "n_mels": n_mels}
         import librosa  # takes half a second, so only where it is needed
 
         filters = librosa.filters.mel(**settings, htk=True, norm=None, dtype="float64")
         centres = librosa.mel_frequencies(n_mels + 2, fmax=sample_rate / 2, htk=True)[1:-1]
-        self._add("filters", filters)
-        self._add("frequencies", centres)
+        self.add_table("filters", filters)
+        self.add_table("frequencies", centres)
 
     def positions(
         self, scaling: Literal["normalized", "normalized_linear", "absolute"] = "normalized"
@@ -73,6 +80,6 @@ class MelSpectrogram(Transform):
 
     @full_precision
     def forward(self, x: Tensor) -> Tensor:
-        """Band powers `(..., n_mels, frames)` of signals `(..., samples)`."""
+        """Bands `(..., n_mels, frames)` of signals `(..., samples)`."""
         self._check_input(x)
-        return self._table(x.dtype)("filters") @ self.stft(x)
+        return self.tables(x.dtype)("filters") @ self.stft(x)

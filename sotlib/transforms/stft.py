@@ -38,8 +38,8 @@ class STFT(Transform):
         exist, the convention of DDSP. 'none': only frames within the signal.
     normalized : bool, default False
         Divide by the square root of `fft_size`.
-    power : float, default 1
-        Exponent of the magnitude: 1 or 2.
+    square_magnitude : bool, default False
+        Power instead of magnitude.
 
     Raises
     ------
@@ -74,7 +74,7 @@ class STFT(Transform):
         sample_rate: float = 22050,
         padding: Literal["reflect", "end", "none"] = "reflect",
         normalized: bool = False,
-        power: Literal[1, 2] = 1,
+        square_magnitude: bool = False,
     ):
         super().__init__(sample_rate)
         self.fft_size = check.count("fft_size", fft_size)
@@ -83,14 +83,14 @@ class STFT(Transform):
         if self.win_length > fft_size:
             raise ValueError(f"win_length must not exceed fft_size={fft_size}; got {win_length}.")
         self.padding = check.one_of("padding", padding, PADDINGS)
-        self.power = check.one_of("power", power, (1, 2))
+        self.square_magnitude = bool(square_magnitude)
         frame = np.zeros(fft_size)
         start = (fft_size - self.win_length) // 2
         frame[start : start + self.win_length] = scipy_window(window, self.win_length)
         if normalized:
             frame = frame / fft_size**0.5
-        self._add("frame", frame)
-        self._add("frequencies", np.fft.rfftfreq(fft_size, 1 / sample_rate))
+        self.add_table("frame", frame)
+        self.add_table("frequencies", np.fft.rfftfreq(fft_size, 1 / sample_rate))
         self.shortest = {"reflect": fft_size // 2 + 1, "end": 1, "none": fft_size}[padding]
 
     @full_precision
@@ -109,9 +109,9 @@ class STFT(Transform):
 
     def window(self, dtype: torch.dtype) -> Tensor:
         """What frames are multiplied by, `(fft_size,)`."""
-        return self._table(dtype)("frame")
+        return self.tables(dtype)("frame")
 
-    def frames(self, x: Tensor) -> Tensor:
+    def windowed(self, x: Tensor) -> Tensor:
         """Windowed frames `(batch, frames, fft_size)` of signals `(batch, samples)`."""
         return self.pad(x).unfold(-1, self.fft_size, self.hop_length) * self.window(x.dtype)
 

@@ -26,7 +26,7 @@ def sinkhorn_divergence(
     times_b: Tensor | Sequence[float] | None = None,
     time_scale: float = 1.0,
     epsilon: float = 1e-2,
-    unbalanced: float | None = None,
+    marginal_penalty: float | None = None,
     max_iter: int = 2000,
     tol: float = 1e-4,
     epsilon_scaling: bool = True,
@@ -45,7 +45,7 @@ def sinkhorn_divergence(
     ----------
     a, b : Tensor, shape (bins, frames) or (batch, bins, frames)
         Masses, as in `sinkhorn_grid`.
-    freqs, times, freqs_b, times_b, time_scale, epsilon, unbalanced
+    freqs, times, freqs_b, times_b, time_scale, epsilon, marginal_penalty
         As in `sinkhorn_grid`. All three problems share the same ε in Hz².
     max_iter, tol, epsilon_scaling, over_relaxation
         As in `sinkhorn_grid`, for each of the three problems.
@@ -80,15 +80,17 @@ def sinkhorn_divergence(
     tensor(True)
     """
     check_masses(a, b)
-    if unbalanced is None:
+    if marginal_penalty is None:
         check_balance(
-            a, b, "normalise both, or pass unbalanced=1.0 (a relative penalty) to compare loudness"
+            a,
+            b,
+            "normalise both, or pass marginal_penalty=1.0 (a relative penalty) to compare loudness",
         )
     grid_a, grid_b = plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale)
     settings = checked_settings(
-        epsilon, max_iter, tol, epsilon_scaling, over_relaxation, unbalanced
+        epsilon, max_iter, tol, epsilon_scaling, over_relaxation, marginal_penalty
     )
-    unit_a, unit_b, mass = unit_masses(a, b, balanced=unbalanced is None)
+    unit_a, unit_b, mass = unit_masses(a, b, balanced=marginal_penalty is None)
     unit = largest_cost(grid_a, grid_b)
     with torch.no_grad():
         across = solve(to_layout(unit_a), to_layout(unit_b), grid_a, grid_b, settings)
@@ -101,7 +103,7 @@ def sinkhorn_divergence(
     divergence = dual_value(unit_a, unit_b, across.f, across.g, **constants)
     for unit_mass, (f, g, *_) in ((unit_a, within_a), (unit_b, within_b)):
         divergence = divergence - dual_value(unit_mass, unit_mass, f, g, **constants) / 2
-    if unbalanced is not None:
+    if marginal_penalty is not None:
         difference = unit_a.sum((-2, -1)) - unit_b.sum((-2, -1))
         divergence = divergence + across.eps / 2 * difference**2
     return (mass * divergence).to(a.dtype)

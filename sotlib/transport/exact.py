@@ -105,6 +105,6 @@ def exact_grid_transport(
     mass_b = b.detach().cpu().double()[bin_b, frame_b]
     mass_b = mass_b * (mass_a.sum() / mass_b.sum())
     moved = torch.from_numpy(ot.emd(mass_a.numpy(), mass_b.numpy(), cost.numpy(), 1_000_000))
-    plan = torch.zeros(*a.shape, *b.shape, dtype=a.dtype)
+    plan = torch.zeros(*a.shape, *b.shape, dtype=a.dtype, device="cpu")
     plan[bin_a[:, None], frame_a[:, None], bin_b, frame_b] = moved.to(a.dtype)
     return ExactTransport((moved * cost).sum().to(a), plan.to(a.device))

@@ -24,12 +24,14 @@ from sotlib._core import check
 from sotlib._core.autograd import uncompiled
 from sotlib.transport._line_sort import first_reaching, solve_by_sorting, take
 
+NAMES = "a", "b", "positions", "positions_b"
+
 
 def wasserstein_1d(
-    x_weights: Tensor,
-    y_weights: Tensor,
-    x_positions: Tensor,
-    y_positions: Tensor | None = None,
+    a: Tensor,
+    b: Tensor,
+    positions: Tensor,
+    positions_b: Tensor | None = None,
     *,
     p: float = 2,
     cutoff: bool = False,
@@ -38,14 +40,14 @@ def wasserstein_1d(
 
     Parameters
     ----------
-    x_weights : Tensor, shape (..., n)
+    a : Tensor, shape (..., n)
         Masses, finite and non-negative; they need not sum to 1.
-    y_weights : Tensor, shape (..., m)
-        Masses; leading dimensions as in `x_weights`, or broadcastable with them.
-    x_positions : Tensor, shape (n,) or (..., n)
-        Where the masses of `x_weights` lie, sorted or not, in any unit (Hz, bins, seconds).
-    y_positions : Tensor, shape (m,) or (..., m), optional
-        Where the masses of `y_weights` lie. Default: `x_positions`.
+    b : Tensor, shape (..., m)
+        Masses; leading dimensions as in `a`, or broadcastable with them.
+    positions : Tensor, shape (n,) or (..., n)
+        Where the masses `a` lie, sorted or not, in any unit (Hz, bins, seconds).
+    positions_b : Tensor, shape (m,) or (..., m), optional
+        Where the masses `b` lie. Default: `positions`.
     p : float, default 2
         Order of the cost ``|u - v| ** p``, at least 1.
     cutoff : bool, default False
@@ -55,7 +57,7 @@ def wasserstein_1d(
     -------
     Tensor, shape (...)
         :math:`W_p^p`, in the unit of the positions to the power p times the unit of mass. Its
-        gradient with respect to weights and positions is computed by hand in the same pass; there
+        gradient with respect to masses and positions is computed by hand in the same pass; there
         is no second derivative: asking for one raises RuntimeError.
 
     Raises
@@ -63,7 +65,7 @@ def wasserstein_1d(
     TypeError
         If an argument is not a floating-point tensor.
     ValueError
-        If weights are negative or not finite, if shapes do not fit, if ``p < 1``.
+        If masses are negative or not finite, if shapes do not fit, if ``p < 1``.
 
     Notes
     -----
@@ -83,31 +85,36 @@ def wasserstein_1d(
     >>> wasserstein_1d(x, y, torch.tensor([0.0, 1.0, 2.0]), p=1)
     tensor(1.)
     """
-    arguments = _prepare(x_weights, y_weights, x_positions, y_positions)
-    cost = _Transport.apply(*arguments, _order(p), cutoff)
-    if cost.isnan().any():  # cheaper than looking at all weights beforehand
-        check.non_negative("x_weights", x_weights)
-        check.non_negative("y_weights", y_weights)
+    return transport_cost(a, b, positions, positions_b, p=checked_order(p), cutoff=cutoff)
+
+
+def transport_cost(a, b, positions, positions_b, *, p, cutoff, names=NAMES):
+    """`wasserstein_1d`; errors give the arguments these names."""
+    arguments = _prepare(a, b, positions, positions_b, names)
+    cost = _Transport.apply(*arguments, p, cutoff)
+    if cost.isnan().any():  # cheaper than looking at all masses beforehand
+        check.non_negative(names[0], a)
+        check.non_negative(names[1], b)
     return cost
 
 
 def quantile_functions(
-    x_weights: Tensor, y_weights: Tensor, x_positions: Tensor, y_positions: Tensor | None = None
+    a: Tensor, b: Tensor, positions: Tensor, positions_b: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     r"""Both quantile functions on the merged grid of their cumulative sums.
 
     Parameters
     ----------
-    x_weights, y_weights, x_positions, y_positions
+    a, b, positions, positions_b
         As for `wasserstein_1d`.
 
     Returns
     -------
-    x_quantiles, y_quantiles : Tensor, shape (..., n + m)
+    a_quantiles, b_quantiles : Tensor, shape (..., n + m)
         Position of each measure on the interval of levels that ends at ``levels``.
     levels : Tensor, shape (..., n + m)
         The sorted union of both cumulative sums.
-    x_cumulative, y_cumulative : Tensor, shape (..., n) and (..., m)
+    a_cumulative, b_cumulative : Tensor, shape (..., n) and (..., m)
         Cumulative sums in the order of increasing positions.
 
     Raises
@@ -130,10 +137,14 @@ def quantile_functions(
     >>> qx, qy
     (tensor([ 0.,  0., 10., 10.]), tensor([ 0., 10., 10., 10.]))
     """
-    arguments = _prepare(x_weights, y_weights, x_positions, y_positions)
-    check.non_negative("x_weights", x_weights)
-    check.non_negative("y_weights", y_weights)
-    x, y, u, v = arguments
+    return quantiles(a, b, positions, positions_b)
+
+
+def quantiles(a, b, positions, positions_b, *, names=NAMES):
+    """`quantile_functions`; errors give the arguments these names."""
+    x, y, u, v = _prepare(a, b, positions, positions_b, names)
+    check.non_negative(names[0], a)
+    check.non_negative(names[1], b)
     x_cumulative, y_cumulative = x.cumsum(-1), y.cumsum(-1)
     levels = torch.cat([x_cumulative, y_cumulative], dim=-1).sort(dim=-1).values
     x_quantiles = take(u, first_reaching(x_cumulative, levels))
@@ -141,19 +152,19 @@ def quantile_functions(
     return x_quantiles, y_quantiles, levels, x_cumulative, y_cumulative
 
 
-def _order(p):
+def checked_order(p):
+    """Return p as a float if it is an order of transport."""
     if not check.is_number(p) or not 1 <= p < float("inf"):
         raise ValueError(f"p, the order of the cost, must be a finite number >= 1; got {p!r}.")
     return float(p)
 
 
-def _prepare(x, y, u, v):
-    """Check shapes; return weights of one leading shape and sorted positions of theirs or (n,)."""
+def _prepare(x, y, u, v, names):
+    """Check shapes; return masses of one leading shape and sorted positions of theirs or (n,)."""
+    x_name, y_name, u_name, v_name = names
     if v is None:
-        v, v_name = u, "x_positions (also used for y)"
-    else:
-        v_name = "y_positions"
-    named = [("x_weights", x), ("y_weights", y), ("x_positions", u), (v_name, v)]
+        v, v_name = u, f"{u_name} (also used for {y_name})"
+    named = [(x_name, x), (y_name, y), (u_name, u), (v_name, v)]
     for name, tensor in named:
         check.floating(name, tensor)
         if tensor.ndim == 0:
@@ -162,46 +173,46 @@ def _prepare(x, y, u, v):
             raise ValueError(f"{name} must not be empty; got shape {tuple(tensor.shape)}.")
     if x.dtype != y.dtype or x.device != y.device:
         raise ValueError(
-            f"x_weights and y_weights must share dtype and device; got {x.dtype} on {x.device} "
-            f"and {y.dtype} on {y.device}."
+            f"{x_name} and {y_name} must share dtype and device; got {x.dtype} on {x.device} and "
+            f"{y.dtype} on {y.device}."
         )
     for name, positions in named[2:]:
         if positions.device != x.device:
             raise ValueError(
-                f"{name} must lie on the device of the weights, {x.device}; got {positions.device}."
+                f"{name} must lie on the device of the masses, {x.device}; got {positions.device}."
             )
     try:
         leading = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
     except RuntimeError:
         raise ValueError(
-            "x_weights and y_weights must have the same leading dimensions; got shapes "
+            f"{x_name} and {y_name} must have the same leading dimensions; got shapes "
             f"{tuple(x.shape)} and {tuple(y.shape)}."
         ) from None
     x, y = x.expand(*leading, -1), y.expand(*leading, -1)
-    x, u = _sort(x, u, "x_weights", "x_positions")
-    y, v = _sort(y, v, "y_weights", v_name)
+    x, u = _sort(x, u, x_name, u_name)
+    y, v = _sort(y, v, y_name, v_name)
     return x, y, u, v
 
 
-def _sort(weights, positions, weights_name, name):
-    if positions.shape[-1] != weights.shape[-1]:
+def _sort(masses, positions, masses_name, name):
+    if positions.shape[-1] != masses.shape[-1]:
         raise ValueError(
-            f"{name} must give one position for each of the {weights.shape[-1]} bins of "
-            f"{weights_name}; got {positions.shape[-1]}."
+            f"{name} must give one position for each of the {masses.shape[-1]} bins of "
+            f"{masses_name}; got {positions.shape[-1]}."
         )
     try:
-        full = positions.expand(weights.shape)
+        full = positions.expand(masses.shape)
     except RuntimeError:
         raise ValueError(
-            f"{name} must have shape ({weights.shape[-1]},) or that of {weights_name}, "
-            f"{tuple(weights.shape)}; got {tuple(positions.shape)}."
+            f"{name} must have shape ({masses.shape[-1]},) or that of {masses_name}, "
+            f"{tuple(masses.shape)}; got {tuple(positions.shape)}."
         ) from None
     check.finite(name, positions)
     positions = positions if positions.ndim == 1 else full  # in their own precision
     if (positions.diff(dim=-1) < 0).any():
         positions, order = positions.sort(dim=-1)
-        weights = weights.gather(-1, order.expand(weights.shape))
-    return weights, positions
+        masses = masses.gather(-1, order.expand(masses.shape))
+    return masses, positions
 
 
 class _Transport(torch.autograd.Function):

@@ -44,7 +44,7 @@ def sinkhorn_grid(
     times_b: Tensor | Sequence[float] | None = None,
     time_scale: float = 1.0,
     epsilon: float = 1e-2,
-    unbalanced: float | None = None,
+    marginal_penalty: float | None = None,
     max_iter: int = 2000,
     tol: float = 1e-4,
     epsilon_scaling: bool = True,
@@ -62,7 +62,7 @@ def sinkhorn_grid(
     Parameters
     ----------
     a, b : Tensor, shape (bins, frames) or (batch, bins, frames)
-        Masses, non-negative, of equal sum (up to 1e-4 of it) unless `unbalanced` is given.
+        Masses, non-negative, of equal sum (up to 1e-4 of it) unless `marginal_penalty` is given.
     freqs : Tensor or sequence, shape (bins,), optional
         Increasing frequencies of the bins in Hz. Default: bin indices.
     times : Tensor or sequence, shape (frames,), optional
@@ -73,9 +73,9 @@ def sinkhorn_grid(
         Hz that cost as much as one second. The papers' k in the ground cost is its square.
     epsilon : float, default 1e-2
         Regularisation as a fraction of the largest ground cost; stable down to 1e-4 and below.
-    unbalanced : float, optional
+    marginal_penalty : float, optional
         Relax the marginals: penalise :math:`\rho\,\mathrm{KL}` of each marginal of P from a and
-        from b, with :math:`\rho` = `unbalanced` times the largest ground cost. The masses may then
+        from b, with :math:`\rho` this number times the largest ground cost. The masses may then
         differ.
     max_iter : int, default 2000
         Updates of both potentials at most, over all stages.
@@ -108,13 +108,13 @@ def sinkhorn_grid(
     Notes
     -----
     For masses of sum m the problem is solved at unit mass and the value multiplied by m; with
-    `unbalanced`, a and b are divided by, and the value multiplied by, the geometric mean of their
-    sums. Two sounds scaled alike thus scale the value alike. The gradient of the value is that of
-    its dual at the potentials found (envelope theorem): no update is unrolled, and its error is of
-    the order of `marginal_error`. There is no second derivative. Where ε is well below the squared
-    distance between neighbouring bins, bins hardly share mass: as in exact transport, many
-    potentials are then optimal, the gradient is one of many subgradients, and updates are slow.
-    Explained in chapter ``tfot/ground-cost``.
+    `marginal_penalty`, a and b are divided by, and the value multiplied by, the geometric mean of
+    their sums. Two sounds scaled alike thus scale the value alike. The gradient of the value is
+    that of its dual at the potentials found (envelope theorem): no update is unrolled, and its
+    error is of the order of `marginal_error`. There is no second derivative. Where ε is well below
+    the squared distance between neighbouring bins, bins hardly share mass: as in exact transport,
+    many potentials are then optimal, the gradient is one of many subgradients, and updates are
+    slow. Explained in chapter ``tfot/ground-cost``.
 
     Examples
     --------
@@ -128,15 +128,17 @@ def sinkhorn_grid(
     tensor(37.)
     """
     check_masses(a, b)
-    if unbalanced is None:
+    if marginal_penalty is None:
         check_balance(
-            a, b, "normalise both, or pass unbalanced=1.0 (a relative penalty) to compare loudness"
+            a,
+            b,
+            "normalise both, or pass marginal_penalty=1.0 (a relative penalty) to compare loudness",
         )
     grids = plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale)
     settings = checked_settings(
-        epsilon, max_iter, tol, epsilon_scaling, over_relaxation, unbalanced
+        epsilon, max_iter, tol, epsilon_scaling, over_relaxation, marginal_penalty
     )
-    unit_a, unit_b, mass = unit_masses(a, b, balanced=unbalanced is None)
+    unit_a, unit_b, mass = unit_masses(a, b, balanced=marginal_penalty is None)
     with torch.no_grad():
         solution = solve(to_layout(unit_a), to_layout(unit_b), *grids, settings)
     warn_unless_converged("sinkhorn_grid", solution.error, solution.n_iter, settings)
@@ -162,17 +164,17 @@ def plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale):
     return grid_a, Grid.of(b, freqs=freqs_b, times=times_b, time_scale=time_scale, suffix="_b")
 
 
-def checked_settings(epsilon, max_iter, tol, epsilon_scaling, over_relaxation, unbalanced):
+def checked_settings(epsilon, max_iter, tol, epsilon_scaling, over_relaxation, marginal_penalty):
     """Return the solver's `Settings`, or raise."""
     check.positive("epsilon", epsilon)
     check.count("max_iter", max_iter)
     if isinstance(tol, bool) or not isinstance(tol, (int, float)) or not 0 <= tol < math.inf:
         raise ValueError(f"tol must be a number of at least 0; got {tol!r}.")
-    if unbalanced is not None:
-        check.positive("unbalanced", unbalanced)
+    if marginal_penalty is not None:
+        check.positive("marginal_penalty", marginal_penalty)
     return Settings(
         float(epsilon), max_iter, float(tol), bool(epsilon_scaling), bool(over_relaxation),
-        unbalanced,
+        marginal_penalty,
     )  # fmt: skip
 
 

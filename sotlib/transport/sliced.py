@@ -105,7 +105,9 @@ def sliced_wasserstein(
         raise ValueError(
             f"a and b must lie on the same grid, got shapes {tuple(a.shape)} and {tuple(b.shape)}"
         )
-    check_balance(a, b, "normalise both; for different loudness see sinkhorn_grid(unbalanced=…)")
+    check_balance(
+        a, b, "normalise both; for different loudness see sinkhorn_grid(marginal_penalty=…)"
+    )
     check.count("n_projections", n_projections)
     grid = Grid.of(a, freqs=freqs, times=times, time_scale=time_scale)
     axes = [np.ascontiguousarray(axis.cpu().numpy()) for axis in (grid.freqs, grid.stretched)]

@@ -261,7 +261,7 @@ def test_descent_on_the_loss_finds_the_frequency():
     """What the loss is for: a gradient that points along the frequency axis."""
     target = sinusoid(2500.0, samples=2048, sample_rate=16000)
     frequency = torch.tensor(1500.0, requires_grad=True)
-    whole_frames = STFT(window="hann", padding="none", power=2, sample_rate=16000)
+    whole_frames = STFT(window="hann", padding="none", square_magnitude=True, sample_rate=16000)
     loss = Wasserstein1DLoss(whole_frames, bin_position_scaling="absolute", p=1)
     adam = torch.optim.Adam([frequency], lr=20.0)
     for _ in range(100):

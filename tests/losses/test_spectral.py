@@ -36,9 +36,9 @@ def test_single_scale_against_numpy(pair, p):
 
 
 @pytest.mark.parametrize("p", [1, 2])
-@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("over_scales", ["sum", "mean"])
 @pytest.mark.parametrize("weights", [(1.0, 0.0), (0.0, 1.0), (1.0, 0.3)])
-def test_multi_scale_against_numpy(pair, weights, reduction, p):
+def test_multi_scale_against_numpy(pair, weights, over_scales, p):
     expected = []
     for size in SIZES:
         x, y = (spectrogram(s.numpy(), size, size // 4) / np.sqrt(size) for s in pair)
@@ -49,9 +49,9 @@ def test_multi_scale_against_numpy(pair, weights, reduction, p):
         linear_weight=weights[0],
         log_weight=weights[1],
         p=p,
-        reduction=reduction,
+        over_scales=over_scales,
     )
-    np.testing.assert_allclose(loss(*pair), getattr(np, reduction)(expected), rtol=1e-5)
+    np.testing.assert_allclose(loss(*pair), getattr(np, over_scales)(expected), rtol=1e-5)
 
 
 LOSSES = [SpectralLoss(), SpectralLoss(p=2), MultiScaleSpectralLoss()]
@@ -120,7 +120,10 @@ class TestProperties:
         ),
         (lambda: MultiScaleSpectralLoss(p=3), "p must be one of 1, 2; got 3"),
         (lambda: MultiScaleSpectralLoss(floor=0.0), "floor must be a finite number above 0"),
-        (lambda: MultiScaleSpectralLoss(reduction="max"), "reduction must be one of 'sum', 'mean'"),
+        (
+            lambda: MultiScaleSpectralLoss(over_scales="max"),
+            "over_scales must be one of 'sum', 'mean'",
+        ),
     ],
 )
 def test_bad_options(make, message):
@@ -134,7 +137,7 @@ OPTIONS = [
     {"log_weight": 0.0},
     {"linear_weight": 0.0},
     {"linear_weight": 0.0, "p": 2},
-    {"linear_weight": 0.3, "log_weight": 2.0, "reduction": "mean"},
+    {"linear_weight": 0.3, "log_weight": 2.0, "over_scales": "mean"},
     {"padding": "reflect"},
     {"padding": "none", "p": 2},
     {"normalized": False, "window": "boxcar", "floor": 0.1},

@@ -37,7 +37,7 @@ def burst(frequency, onset, *, dtype=torch.float64):
 LOSSES = {
     "sinkhorn": lambda **o: SinkhornSpectrogramLoss(stft(), **o),
     "biased": lambda **o: SinkhornSpectrogramLoss(stft(), debiased=False, **o),
-    "unbalanced": lambda **o: SinkhornSpectrogramLoss(stft(), unbalanced=1.0, **o),
+    "unbalanced": lambda **o: SinkhornSpectrogramLoss(stft(), marginal_penalty=1.0, **o),
     "sliced": lambda **o: SlicedSpectrogramLoss(stft(), **o),
 }
 every_loss = pytest.mark.parametrize("name", LOSSES)
@@ -143,7 +143,7 @@ def test_gradcheck(name):
     kind = SlicedSpectrogramLoss if name == "sliced" else SinkhornSpectrogramLoss
     if name != "sliced":
         options |= {"debiased": name != "biased", "epsilon": 0.05}
-        options["unbalanced"] = 1.0 if name == "unbalanced" else None
+        options["marginal_penalty"] = 1.0 if name == "unbalanced" else None
     loss = kind(stft(fft_size=16, hop_length=8), unit=1000.0, **options)
     x.requires_grad_()
     assert torch.autograd.gradcheck(lambda x: loss(x, y), (x,), eps=1e-7, atol=1e-5)

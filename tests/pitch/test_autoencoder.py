@@ -157,7 +157,7 @@ class TestForward:
     @pytest.mark.parametrize(("rate", "bins"), [(68, 2), (1000, 141), (8000, 249)])
     def test_the_axis_ends_below_half_the_sample_rate(self, rate, bins):
         model = HarmonicAutoencoder(sample_rate=rate, samples=64)
-        assert model.encoder.bins == bins
+        assert model.encoder.n_bins == bins
         assert model.pitch_range[1] < rate / 2 < model.pitch_range[1] * 2 ** (2 / 36)
 
     def test_options_reach_their_parts(self):
@@ -166,7 +166,7 @@ class TestForward:
         assert model.synth.roll_off
         assert model.synth.samples == 512
         assert model.encoder.dropout == 0.2
-        output = model.eval()(torch.rand(1, 1, model.encoder.bins))
+        output = model.eval()(torch.rand(1, 1, model.encoder.n_bins))
         low, high = model.pitch_range
         f0 = unit_to_hz(soft_argmax(output.logits, temperature=0.5), low=low, high=high)
         torch.testing.assert_close(output.f0, f0)

@@ -114,12 +114,12 @@ class TestEncoder:
         assert torch.isfinite(encoder.to_amplitudes.bias.grad).all()
 
     def test_other_sizes(self):
-        output = PitchEncoder(bins=40, harmonics=3)(torch.rand(2, 40))
+        output = PitchEncoder(n_bins=40, harmonics=3)(torch.rand(2, 40))
         assert output.logits.shape == (2, 40)
         assert output.amplitudes.shape == (2, 3)
 
     def test_gradcheck(self, generator):
-        encoder = PitchEncoder(bins=20, harmonics=3).double().eval()
+        encoder = PitchEncoder(n_bins=20, harmonics=3).double().eval()
         x = torch.rand(2, 20, dtype=torch.float64, generator=generator).requires_grad_()
         assert torch.autograd.gradcheck(lambda x: tuple(encoder(x)), x)
         weights = encoder.toeplitz.requires_grad_()

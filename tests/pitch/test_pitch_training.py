@@ -25,7 +25,7 @@ class PeakEncoder(nn.Module):
 
     def __init__(self, slope=1, offset=0):
         super().__init__()
-        self.bins, self.slope, self.offset = BINS, slope, offset
+        self.n_bins, self.slope, self.offset = BINS, slope, offset
 
     def forward(self, spectra, *, generator=None):
         peak = spectra.argmax(-1) * self.slope + self.offset

@@ -76,7 +76,7 @@ def test_paths_and_paddings_are_those_of_the_reference(reference, number):
 
 
 @pytest.mark.parametrize(
-    ("samples", "J", "J_fr", "F", "pad_mode"),
+    ("samples", "J", "J_fr", "F", "padding"),
     [
         (2048, 8, 3, 8, "reflect"),
         (2048, 8, 3, 0, "zero"),
@@ -84,10 +84,10 @@ def test_paths_and_paddings_are_those_of_the_reference(reference, number):
         (2500, 7, 2, "global", "zero"),
     ],
 )
-def test_global_average_agrees_with_a_full_rate_evaluation(samples, J, J_fr, F, pad_mode):
-    scattering = TimeFrequencyScattering(samples, J=J, Q=(8, 1), J_fr=J_fr, F=F, pad_mode=pad_mode)
+def test_global_average_agrees_with_a_full_rate_evaluation(samples, J, J_fr, F, padding):
+    scattering = TimeFrequencyScattering(samples, J=J, Q=(8, 1), J_fr=J_fr, F=F, padding=padding)
     s = scattering.setting
-    mode = "reflect" if pad_mode == "reflect" else "constant"
+    mode = "reflect" if padding == "reflect" else "constant"
     # What remains is the aliasing of the moduli at the rates that the definition gives them, most
     # for white noise, whose moduli come close to zero often: bounds on the whole, on one path.
     for x, whole, path in (
@@ -171,8 +171,8 @@ def test_every_width_gives_as_many_frames_and_paths_as_it_says(T, F):
 
 def test_a_wide_low_pass_approaches_the_global_average():
     x = burst(512, start=0.05, stop=0.3)
-    everywhere = TimeFrequencyScattering(512, **SMALL, T=1024, F=4, pad_mode="zero")
-    mean = TimeFrequencyScattering(512, **SMALL, T="global", F=4, pad_mode="zero")(x)
+    everywhere = TimeFrequencyScattering(512, **SMALL, T=1024, F=4, padding="zeros")
+    mean = TimeFrequencyScattering(512, **SMALL, T="global", F=4, padding="zeros")(x)
     # The low-pass is flat over the padded axis, of which the support is a part.
     share = 512 / everywhere.setting.padded
     torch.testing.assert_close(everywhere(x)[1:], share * mean[1:], rtol=0.1, atol=1e-5)
@@ -325,7 +325,7 @@ def test_loss_has_the_derivatives_it_should():
         ({"F": -1}, ValueError, "F must be at least 0; got -1"),
         ({"F": 5}, ValueError, r"F must be at most 2\*\*J_fr = 4, or 'global'; got 5"),
         ({"F": None}, TypeError, "F must be an integer; got None"),
-        ({"pad_mode": "circular"}, ValueError, "pad_mode must be one of 'reflect', 'zero'"),
+        ({"padding": "circular"}, ValueError, "padding must be one of 'reflect', 'zeros'"),
     ],
 )
 def test_settings_out_of_range_are_named(change, error, message):

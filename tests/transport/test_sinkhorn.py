@@ -158,7 +158,7 @@ def test_unbalanced_equals_pot(problem, epsilon, penalty):
     a, b, axes, cost = problem
     b = 3 * b
     ours = sinkhorn_grid(
-        a, b, **axes, epsilon=epsilon, unbalanced=penalty, tol=1e-11, max_iter=20000
+        a, b, **axes, epsilon=epsilon, marginal_penalty=penalty, tol=1e-11, max_iter=20000
     )
     scale = math.sqrt(3)  # the geometric mean of the masses
     plan = scale * ot.unbalanced.sinkhorn_unbalanced(
@@ -182,7 +182,9 @@ def test_value_is_the_primal_objective(problem):
 def test_unbalanced_value_is_the_primal_objective(problem):
     a, b, axes, cost = problem
     b = 3 * b
-    result = sinkhorn_grid(a, b, **axes, epsilon=0.01, unbalanced=0.3, tol=1e-12, max_iter=20000)
+    result = sinkhorn_grid(
+        a, b, **axes, epsilon=0.01, marginal_penalty=0.3, tol=1e-12, max_iter=20000
+    )
     scale = math.sqrt(3)
     plan = result.plan() / scale
     a, b = a / scale, b / scale
@@ -298,7 +300,7 @@ def test_batch_converges_as_its_items_do():
 @pytest.mark.parametrize("unbalanced", [None, 0.5])
 def test_value_scales_with_mass_and_is_symmetric(unbalanced):
     a, b = masses(6, 5, seed=0), masses(6, 5, seed=1)
-    options = {"tol": 1e-11, "max_iter": 20000, "unbalanced": unbalanced}
+    options = {"tol": 1e-11, "max_iter": 20000, "marginal_penalty": unbalanced}
     value = sinkhorn_grid(a, b, **options).value.item()
     assert sinkhorn_grid(7e5 * a, 7e5 * b, **options).value.item() == pytest.approx(7e5 * value)
     assert sinkhorn_grid(b, a, **options).value.item() == pytest.approx(value, rel=1e-9)
@@ -308,7 +310,7 @@ def test_value_scales_with_mass_and_is_symmetric(unbalanced):
 @pytest.mark.parametrize("epsilon", [1e-2, 1e-3])
 def test_divergence_of_equal_masses_is_zero(unbalanced, epsilon):
     a = masses(12, 9, seed=0, power=1).requires_grad_()
-    options = {"epsilon": epsilon, "unbalanced": unbalanced, "tol": 1e-11, "max_iter": 20000}
+    options = {"epsilon": epsilon, "marginal_penalty": unbalanced, "tol": 1e-11, "max_iter": 20000}
     value = sinkhorn_divergence(a, a.detach(), **options)
     (gradient,) = torch.autograd.grad(value, a)
     assert abs(value.item()) < 1e-12
@@ -318,7 +320,8 @@ def test_divergence_of_equal_masses_is_zero(unbalanced, epsilon):
 def test_unbalanced_divergence_sees_loudness():
     a = masses(6, 5, seed=0)
     values = [
-        sinkhorn_divergence(a, gain * a, unbalanced=1.0, tol=1e-8).item() for gain in (1, 1.5, 3)
+        sinkhorn_divergence(a, gain * a, marginal_penalty=1.0, tol=1e-8).item()
+        for gain in (1, 1.5, 3)
     ]
     assert values[0] == pytest.approx(0, abs=1e-8)
     assert 0 < values[1] < values[2]
@@ -398,7 +401,7 @@ def test_far_apart_tiny_masses():
 def test_gradcheck(function, unbalanced, epsilon):
     shape = {"bins": 7, "frames": 2, "batch": (2,), "power": 1}
     a, b = masses(**shape, seed=0), masses(**shape, seed=1)
-    options = {"epsilon": epsilon, "unbalanced": unbalanced, "tol": 1e-12, "max_iter": 600}
+    options = {"epsilon": epsilon, "marginal_penalty": unbalanced, "tol": 1e-12, "max_iter": 600}
 
     def value(a, b):
         result = function(a, b, **options)
@@ -456,7 +459,7 @@ GOOD = torch.full((3, 4), 1 / 12)
         ({"a": GOOD.long()}, TypeError, "a must hold floating-point"),
         ({"a": GOOD.double()}, TypeError, "share dtype and device"),
         ({"a": GOOD[None]}, ValueError, "same batch shape"),
-        ({"a": 2 * GOOD}, ValueError, "2 times the other; .*unbalanced=1.0"),
+        ({"a": 2 * GOOD}, ValueError, "2 times the other; .*marginal_penalty=1.0"),
         ({"freqs": [0.0, 2.0, 1.0]}, ValueError, "freqs must increase strictly"),
         ({"times": [0.0, 1.0, 1.0, 2.0]}, ValueError, "times must increase strictly"),
         ({"times_b": [0.0, 1.0]}, ValueError, "times_b must have one value for each of the 4"),
@@ -466,7 +469,11 @@ GOOD = torch.full((3, 4), 1 / 12)
         ({"epsilon": math.nan}, ValueError, "epsilon must be a finite number above 0"),
         ({"epsilon": math.inf}, ValueError, "epsilon must be a finite number above 0"),
         ({"time_scale": 0.0}, ValueError, "time_scale must be a finite number above 0"),
-        ({"unbalanced": -1.0}, ValueError, "unbalanced must be a finite number above 0"),
+        (
+            {"marginal_penalty": -1.0},
+            ValueError,
+            "marginal_penalty must be a finite number above 0",
+        ),
         ({"max_iter": 0}, ValueError, "max_iter must be an integer of at least 1"),
         ({"tol": -1.0}, ValueError, "tol must be a number of at least 0"),
     ],
@@ -484,7 +491,7 @@ def test_unbalanced_masses_may_differ_by_any_factor(ratio, unbalanced, generator
     b = (ratio * b).requires_grad_()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        value = sinkhorn_grid(a, b, unbalanced=unbalanced).value
+        value = sinkhorn_grid(a, b, marginal_penalty=unbalanced).value
     value.backward()
     assert torch.isfinite(value)
     assert torch.isfinite(b.grad).all()

@@ -176,7 +176,7 @@ GOOD = torch.full((3, 4), 1 / 12)
         ({"a": GOOD * math.nan}, ValueError, "a must be finite"),
         ({"a": 0 * GOOD}, ValueError, "a is empty"),
         ({"b": torch.full((3, 5), 1 / 15)}, ValueError, "the same grid"),
-        ({"b": 3 * GOOD}, ValueError, "3 times the other; normalise both.*unbalanced"),
+        ({"b": 3 * GOOD}, ValueError, "3 times the other; normalise both.*marginal_penalty"),
         ({"freqs": [0.0, 0.0, 1.0]}, ValueError, "freqs must increase strictly"),
         ({"time_scale": -1.0}, ValueError, "time_scale must be a finite number above 0"),
         ({"n_projections": 0}, ValueError, "n_projections must be an integer"),

@@ -65,12 +65,14 @@ def slopes(spectrum, power, grad, magnitude, size):
 
 # Weights and floor come in the dtype of the magnitudes.
 @compiled(fastmath={"reassoc", "nsz", "contract", "arcp"}, error_model="numpy")
-def differences(spectrum, ours, other, log_ours, log_other, linear, logarithmic, floor, p, size):
-    """Sums of linear and logarithmic differences; `spectrum` becomes their gradient as in `slopes`.
+def differences(
+    spectrum, ours, other, log_ours, log_other, linear, logarithmic, floor, p, size, sums
+):
+    """Sums (signals, 2) of linear and logarithmic differences, added to `sums`.
 
-    With `power` 1: `ours` are the magnitudes of the spectrum.
+    `spectrum` becomes their gradient, as in `slopes` with `power` 1; `ours` are its magnitudes.
     """
-    sums = np.zeros(2)
+    frames = ours.shape[0] // sums.shape[0]
     zero = linear * 0
     for row in range(ours.shape[0]):
         pairs, x, y = spectrum[row], ours[row], other[row]
@@ -97,9 +99,8 @@ def differences(spectrum, ours, other, log_ours, log_other, linear, logarithmic,
             pairs[2 * k] *= scale
             pairs[2 * k + 1] *= scale
         _double_edges(pairs, size)
-        sums[0] += linear_sum
-        sums[1] += log_sum
-    return sums
+        sums[row // frames, 0] += linear_sum
+        sums[row // frames, 1] += log_sum
 
 
 @compiled()

@@ -7,7 +7,7 @@ forward mode and under `torch.func.vmap`.
 
 import torch
 
-from sotlib._core.autograd import plain, uncompiled
+from sotlib._core.autograd import readable, uncompiled
 from sotlib.transforms._stft.spectrum import Power, RealFFT
 
 CACHE = 1 << 17  # complex numbers that are worked on at once
@@ -22,19 +22,19 @@ def spectrogram(x, stft):
 
 def differentiable(x, stft):
     """The same, of operations that torch can differentiate in every way."""
-    frames = stft.frames(x)
+    frames = stft.windowed(x)
     if frames.numel() == 0:  # MKL refuses to transform nothing
         return frames[..., : stft.fft_size // 2 + 1]
     spectrum = RealFFT.apply(frames)
-    return Power.apply(spectrum) if stft.power == 2 else spectrum.abs()  # abs'(0) is 0
+    return Power.apply(spectrum) if stft.square_magnitude else spectrum.abs()  # abs'(0) is 0
 
 
 def along(x, tangent, stft):
     """`spectrogram` and its derivative in the direction of `tangent`."""
-    spectrum, towards = (torch.fft.rfft(stft.frames(t)) for t in (x, tangent))
+    spectrum, towards = (torch.fft.rfft(stft.windowed(t)) for t in (x, tangent))
     product = spectrum.real * towards.real + spectrum.imag * towards.imag
     magnitude = spectrum.abs()
-    if stft.power == 2:
+    if stft.square_magnitude:
         return magnitude.square(), 2 * product
     return magnitude, product / torch.where(magnitude > 0, magnitude, 1)  # abs'(0) is 0
 
@@ -104,7 +104,7 @@ class _Spectrogram(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         x, magnitude = ctx.saved_tensors
-        if not plain(grad):
+        if not readable(grad):
             _, pull_back = torch.func.vjp(lambda x: differentiable(x, ctx.stft), x)
             return *pull_back(grad), None
         return _gradient(x, ctx.stft, magnitude, grad), None
@@ -125,7 +125,7 @@ def _magnitudes(x, stft):
     parts = Parts(x, stft)
     magnitude = x.new_empty(len(x), parts.frames, parts.bins)
     for part, spectrum in parts:
-        kernels.magnitudes(rows(spectrum), stft.power, rows(magnitude[part]))
+        kernels.magnitudes(rows(spectrum), 1 + stft.square_magnitude, rows(magnitude[part]))
     return magnitude
 
 
@@ -137,6 +137,8 @@ def _gradient(x, stft, magnitude, grad):
     total = Sum(parts)
     for part, spectrum in parts:  # transformed again, which needs no memory
         pairs, slope = rows(spectrum), rows(grad[part].contiguous())
-        kernels.slopes(pairs, stft.power, slope, rows(magnitude[part]), stft.fft_size)
+        kernels.slopes(
+            pairs, 1 + stft.square_magnitude, slope, rows(magnitude[part]), stft.fft_size
+        )
         total.add(part, spectrum)
     return total.signals()

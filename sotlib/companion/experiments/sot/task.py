@@ -171,7 +171,7 @@ class Comparison(nn.Module):
                 sample_rate=SAMPLE_RATE,
                 padding="end",
                 normalized=True,
-                power=2,
+                square_magnitude=True,
             )
             self.transport = Wasserstein1DLoss(
                 "identity", balanced=not setting.cutoff, quantile_lowpass=setting.cutoff
