@@ -372,7 +372,7 @@ class TestBadInput:
             ({"v": torch.arange(2.0)}, ValueError, "positions_b must give one position for each"),
             ({"u": torch.ones(5, 3)}, ValueError, r"positions must have shape \(3,\)"),
             ({"u": torch.tensor([0, torch.nan, 1])}, ValueError, "positions must be finite"),
-            ({"y": torch.ones(2, 4)}, ValueError, "also used for y"),
+            ({"y": torch.ones(2, 4)}, ValueError, "also used for b"),
             ({"x": torch.ones(2, 3).double()}, ValueError, "must share dtype"),
             ({"x": torch.tensor(1.0)}, ValueError, "at least one dimension"),
             (

@@ -234,7 +234,7 @@ def divergence(a, b, **options):
 
 
 def unbalanced(a, b, **options):
-    return divergence(a, b, unbalanced=0.5, **options)
+    return divergence(a, b, marginal_penalty=0.5, **options)
 
 
 def exact(a, b, **options):

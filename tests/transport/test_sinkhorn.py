@@ -345,7 +345,7 @@ def test_unbalanced_between_two_single_bins(masses, penalty, distance):
 
     mass = math.sqrt(masses[0] * masses[1])
     x, y = (m / mass for m in masses)
-    options = {"freqs_b": [distance], "epsilon": 0.1, "unbalanced": penalty, "tol": 1e-12}
+    options = {"freqs_b": [distance], "epsilon": 0.1, "marginal_penalty": penalty, "tol": 1e-12}
     result = sinkhorn_grid(a, b, freqs=[0.0], max_iter=5000, **options)
     plan, value = entropic(x, y, c)
     assert result.value.item() == pytest.approx(mass * value, rel=1e-9, abs=1e-12)
