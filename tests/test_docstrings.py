@@ -43,3 +43,26 @@ def test_most_defaults_are_stated():
     """Else the test above would pass by reading nothing."""
     assert sum(len(list(stated(inspect.getdoc(getattr(sotlib, name)) or "")))
                for name in CALLABLE) > 120  # fmt: skip
+
+
+def defaults(function):
+    parameters = inspect.signature(function).parameters.items()
+    return {name: p.default for name, p in parameters if p.default is not p.empty}
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "differ"),
+    [
+        ("sinkhorn_divergence", "sinkhorn_grid", set()),
+        ("exact_grid_transport", "sinkhorn_grid", set()),
+        ("sliced_wasserstein", "sinkhorn_grid", set()),
+        ("SinkhornSpectrogramLoss", "sinkhorn_divergence", {"time_scale"}),
+        ("SlicedSpectrogramLoss", "sliced_wasserstein", {"time_scale"}),
+        ("pnp_loss", "PNPLoss", set()),
+        ("jtfs_distance", "JTFSLoss", set()),
+    ],
+)
+def test_what_is_said_to_be_as_elsewhere_is(name, other, differ):
+    """Docstrings refer to another's parameters, and mean its defaults too."""
+    ours, theirs = (defaults(getattr(sotlib, public)) for public in (name, other))
+    assert {key for key in ours if key in theirs and ours[key] != theirs[key]} == differ

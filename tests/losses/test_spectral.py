@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import torch
+from torch.autograd import forward_ad
 
 from sotlib import MultiScaleSpectralLoss, SpectralLoss
 from sotlib.transforms._stft import spectrogram as short_time
@@ -354,6 +355,10 @@ class TestPreparedSpectra:
         assert torch.autograd.gradgradcheck(lambda x: loss(x, target), wanted, fast_mode=True)
         _, gradient = definition(loss, x, y)
         torch.testing.assert_close(torch.func.jacfwd(lambda x: loss(x, y))(x), gradient)
+        tangent = torch.randn(x.shape, dtype=x.dtype, generator=generator)
+        with forward_ad.dual_level():  # of a signal that wants a gradient besides
+            along = forward_ad.unpack_dual(loss(forward_ad.make_dual(wanted, tangent), y)).tangent
+        torch.testing.assert_close(along.detach(), (gradient * tangent).sum())
         by_rows = torch.func.vmap(torch.func.grad(lambda x, y: loss(x, y)))(x, y)
         alone = [definition(loss, x[k], y[k])[1] for k in range(2)]
         torch.testing.assert_close(by_rows, torch.stack(alone))

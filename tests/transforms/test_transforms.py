@@ -246,6 +246,10 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"x must have shape \(..., samples\); got a single"):
             transform(torch.tensor(1.0))
 
+    def test_zeros_lengthen_the_shortest_signal(self):
+        cqt = CQT(fmin=1000.0, n_bins=12, bins_per_octave=12, padding="zeros")
+        assert cqt(torch.ones(1)).shape == (12, 1)
+
     @pytest.mark.parametrize(
         ("transform", "shortest"), [(SMALL[0], 129), (SMALL[2], 129), (SMALL[3], 513)]
     )

@@ -147,6 +147,12 @@ class TestBothSolvers:
         for ours, other in zip(merged, sorted_, strict=True):
             torch.testing.assert_close(ours, other, rtol=1e-9, atol=1e-9)
 
+    @pytest.mark.parametrize("rows", [1, 2, 3])
+    def test_rows_are_each_alone_with_positions_of_their_own(self, rows, generator):
+        x, y, u, v = torch.rand(4, rows, 6, dtype=D, generator=generator)
+        alone = [wasserstein_1d(x[k], y[k], u[k], v[k]) for k in range(rows)]
+        torch.testing.assert_close(wasserstein_1d(x, y, u, v), torch.stack(alone))
+
     def test_the_number_of_threads_does_not_change_a_bit(self, generator):
         x, y = torch.rand(2, 65, 800, generator=generator)
         u = torch.linspace(0, 1, 800)
