@@ -45,6 +45,16 @@ def checked_reduction(reduction):
     return check.one_of("reduction", reduction, ("mean", "sum", "none"))
 
 
+def squared_once(transform, square_magnitude):
+    """Return `square_magnitude` unless the transform has squared its magnitudes itself."""
+    if square_magnitude and getattr(transform, "square_magnitude", False):
+        raise ValueError(
+            "square_magnitude=True would square once more what transform, which was made with "
+            "square_magnitude=True, has squared. Leave it out here."
+        )
+    return square_magnitude
+
+
 def same_kind(x, y):
     """Check that both lie on one device; return them in their common dtype."""
     if x.device != y.device:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core.check import finite, floating, positive
-from sotlib.losses._signals import Reduction, checked_reduction, reduced
+from sotlib.losses._signals import Reduction, checked_reduction, reduced, same_kind, widen
 from sotlib.scattering.transform import TimeFrequencyScattering
 
 # The gain of the features in the drum paper, where scattering coefficients are of the order 1e-3.
@@ -139,7 +139,7 @@ class JTFSLoss(nn.Module):
 
 def _feature_difference(x: Tensor, y: Tensor, scattering, gain: float) -> Tensor:
     for name, signal in (("x", x), ("y", y)):
-        floating(name, signal)
+        floating(name, signal, half=True)
         finite(name, signal)
         if signal.numel() == 0:
             raise ValueError(f"{name} must not be empty; got shape {tuple(signal.shape)}.")
@@ -149,4 +149,5 @@ def _feature_difference(x: Tensor, y: Tensor, scattering, gain: float) -> Tensor
         raise ValueError(
             f"x and y must have shapes that broadcast; got {tuple(x.shape)} and {tuple(y.shape)}."
         ) from None
+    x, y = (widen(signal) for signal in same_kind(x, y))
     return jtfs_features(scattering(x), gain=gain) - jtfs_features(scattering(y), gain=gain)

@@ -12,6 +12,7 @@ from sotlib.losses._signals import (
     reduced,
     same_kind,
     signal_pair,
+    squared_once,
     widen,
 )
 from sotlib.transforms.base import SCALINGS, Transform
@@ -159,6 +160,7 @@ class Wasserstein1DLoss(nn.Module):
         frames = {"fft_size": fft_size, "hop_length": hop_length, "sample_rate": sample_rate}
         if isinstance(transform, Transform):
             self.transform = transform
+            squared_once(transform, square_magnitude)
         elif transform in (None, "identity"):
             self.transform = None
         elif transform == "stft":

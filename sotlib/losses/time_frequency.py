@@ -4,7 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
-from sotlib.losses._signals import Reduction, checked_reduction, reduced, signal_pair
+from sotlib.losses._signals import (
+    Reduction,
+    checked_reduction,
+    reduced,
+    signal_pair,
+    squared_once,
+)
 from sotlib.transforms.base import Transform
 from sotlib.transport.divergence import sinkhorn_divergence
 from sotlib.transport.sinkhorn import sinkhorn_grid
@@ -34,7 +40,7 @@ class _SpectrogramTransport(nn.Module):
                 f"sample_rate=…), which give the bins their frequencies; got {transform!r}."
             )
         self.transform = transform
-        self.square_magnitude = square_magnitude
+        self.square_magnitude = squared_once(transform, square_magnitude)
         self.time_scale = check.positive("time_scale", time_scale)
         self.unit = check.positive("unit", unit)
 

@@ -68,7 +68,10 @@ class _AveragedModulus(torch.autograd.Function):
 
         def averaged(chunk, along):
             values = convolve @ chunk
-            change = _halves(values * (convolve @ along)).sum(dim=-3) * _inverse_modulus(values)
+            if values.requires_grad:
+                change = _halves(_direction(values) * (convolve @ along)).sum(dim=-3)
+            else:
+                change = _halves(values * (convolve @ along)).sum(dim=-3) * _inverse_modulus(values)
             return _average(change, average)
 
         return _by_chunks(averaged, len(convolve), weights, planes, tangent)
@@ -81,6 +84,9 @@ class _AveragedModulus(torch.autograd.Function):
             values = convolve @ chunk
             if average is not None:
                 upstream = average.T @ upstream
+            if values.requires_grad:
+                direction = _halves(_direction(values))
+                return convolve.T @ (direction * upstream.unsqueeze(-3)).flatten(-3, -2)
             scale = _inverse_modulus(values) * upstream
             return convolve.T @ (_halves(values) * scale.unsqueeze(-3)).flatten(-3, -2)
 
@@ -105,6 +111,15 @@ def _modulus(values: Tensor) -> Tensor:
 def _inverse_modulus(values: Tensor) -> Tensor:
     """Reciprocal of the modulus; finite at 0, where it only ever multiplies 0."""
     return (_squared_modulus(values) + torch.finfo(values.dtype).tiny).rsqrt()
+
+
+def _direction(values: Tensor) -> Tensor:
+    """Values over their modulus, and 0 where that is 0, for derivatives of a derivative.
+
+    Those of `_inverse_modulus` would hold its third power, which single precision cannot.
+    """
+    direction = torch.complex(*values.chunk(2, dim=-2)).sgn()
+    return torch.cat([direction.real, direction.imag], dim=-2)
 
 
 def _average(moduli: Tensor, average: Tensor | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -21,16 +22,32 @@ class ExactTransport:
     ----------
     value : Tensor, shape ()
         Transport cost ⟨C, P⟩ in Hz² times mass; with the square root, W_2.
-    plan : Tensor, shape (bins, frames, bins', frames')
-        The mass that goes from each bin of a to each bin of b.
+    moves : Tensor of int64, shape (n, 4)
+        Where mass goes: bin and frame of a, bin and frame of b. At most as many as bins hold mass.
+    masses : Tensor, shape (n,)
+        How much goes there.
+    shape : tuple of int
+        ``(bins, frames, bins', frames')``.
 
     Notes
     -----
     Explained in chapter ``tfot/ground-cost``.
     """
 
-    value: torch.Tensor
-    plan: torch.Tensor
+    value: Tensor
+    moves: Tensor
+    masses: Tensor
+    shape: tuple[int, ...]
+
+    @cached_property
+    def plan(self) -> Tensor:
+        """The mass from each bin of a to each bin of b, (bins, frames, bins', frames'): all pairs.
+
+        Of two spectrograms of 1025 by 200 bins these are 4e10; `moves` and `masses` are small.
+        """
+        plan = self.masses.new_zeros(self.shape)
+        plan[tuple(self.moves.T)] = self.masses
+        return plan
 
 
 def exact_grid_transport(
@@ -63,6 +80,8 @@ def exact_grid_transport(
         If POT is not installed.
     TypeError, ValueError
         As `sinkhorn_grid`; also for batches and for more than 2e7 pairs of bins with mass.
+    RuntimeError
+        If POT finds no optimum.
 
     Notes
     -----
@@ -103,8 +122,15 @@ def exact_grid_transport(
     cost = along_f[bin_a][:, bin_b] + along_t[frame_a][:, frame_b]
     mass_a = a.detach().cpu().double()[bin_a, frame_a]
     mass_b = b.detach().cpu().double()[bin_b, frame_b]
-    mass_b = mass_b * (mass_a.sum() / mass_b.sum())
-    moved = torch.from_numpy(ot.emd(mass_a.numpy(), mass_b.numpy(), cost.numpy(), 1_000_000))
-    plan = torch.zeros(*a.shape, *b.shape, dtype=a.dtype, device="cpu")
-    plan[bin_a[:, None], frame_a[:, None], bin_b, frame_b] = moved.to(a.dtype)
-    return ExactTransport((moved * cost).sum().to(a), plan.to(a.device))
+    mass, unit = mass_a.sum(), cost.max().clamp(min=torch.finfo(cost.dtype).tiny)
+    # POT's tolerances are absolute, so it is given masses that add up to 1 and costs up to 1.
+    arguments = mass_a / mass, mass_b / mass_b.sum(), cost / unit
+    moved, log = ot.emd(*(t.numpy() for t in arguments), 1_000_000, log=True)
+    if log["warning"] is not None:
+        raise RuntimeError(f"ot.emd found no optimum: {log['warning']}")
+    moved = torch.from_numpy(moved)
+    from_a, to_b = moved.nonzero(as_tuple=True)
+    moves = torch.stack([bin_a[from_a], frame_a[from_a], bin_b[to_b], frame_b[to_b]], dim=1)
+    value = (moved * cost).sum() * mass
+    masses = moved[from_a, to_b] * mass
+    return ExactTransport(value.to(a), moves.to(a.device), masses.to(a), (*a.shape, *b.shape))

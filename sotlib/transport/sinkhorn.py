@@ -185,7 +185,7 @@ def unit_masses(a, b, *, balanced):
     """
     a, b = a.double(), b.double()
     mass_a, mass_b = (m.sum((-2, -1), keepdim=True) for m in (a, b))
-    mass = (mass_a * mass_b).sqrt()
+    mass = mass_a.sqrt() * mass_b.sqrt()  # their product may not be a number
     if balanced:
         return a / mass_a, b / mass_b, mass[..., 0, 0]
     return a / mass, b / mass, mass[..., 0, 0]

@@ -121,7 +121,8 @@ def sliced_wasserstein(
     mass_a, mass_b = a.sum((-2, -1)), b.sum((-2, -1))
     on_a = _project(a / mass_a[..., None, None], index, positions.shape)
     on_b = _project(b / mass_b[..., None, None], index, positions.shape)
-    cost = (mass_a * mass_b).sqrt()[..., None] * wasserstein_1d(on_a, on_b, positions, p=p)
+    mass = mass_a.sqrt() * mass_b.sqrt()  # their product may not be a number
+    cost = mass[..., None] * wasserstein_1d(on_a, on_b, positions, p=p)
     return (_root(cost, p) if apply_root else cost).mean(-1)
 
 

@@ -13,6 +13,7 @@ from sotlib import (
     SinkhornSpectrogramLoss,
     SlicedSpectrogramLoss,
     SpectralLoss,
+    Wasserstein1DLoss,
     sinkhorn_divergence,
     sinkhorn_grid,
     sliced_wasserstein,
@@ -163,3 +164,10 @@ def test_bad_input_says_what_to_do(kind):
         loss(good, good[:-1])
     with pytest.raises(ValueError, match="x is too short"):
         loss(good[:100], good[:100])
+
+
+def test_nothing_is_squared_twice():
+    power = stft(square_magnitude=True)
+    for loss in (SinkhornSpectrogramLoss, SlicedSpectrogramLoss, Wasserstein1DLoss):
+        with pytest.raises(ValueError, match="square_magnitude=True would square once more"):
+            loss(power, square_magnitude=True)

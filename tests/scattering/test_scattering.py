@@ -253,6 +253,23 @@ def test_second_derivatives(T):
     assert torch.autograd.gradgradcheck(lambda x: scattering(x).square().sum(), x)
 
 
+@pytest.mark.parametrize("quiet", [1.0, 1e-2, 0.0])
+def test_second_derivatives_in_single_precision(quiet):
+    """Of the loss, where coefficients are small too: no power of theirs leaves the numbers."""
+    x, y, direction = noise(3, 512)
+    x[100:] *= quiet
+    loss, found = JTFSLoss(TimeFrequencyScattering(512, **SMALL, F=4)), []
+    for dtype in (torch.float32, torch.float64):
+        here = x.to(dtype).requires_grad_()
+        (slope,) = torch.autograd.grad(loss(here, y.to(dtype)), here, create_graph=True)
+        (curved,) = torch.autograd.grad((slope * direction.to(dtype)).sum(), here)
+        found.append(curved)
+    assert found[0].isfinite().all()
+    if quiet:  # beside silence the second derivative has no limit
+        error = torch.linalg.vector_norm(found[0] - found[1])
+        assert error < 1e-3 * torch.linalg.vector_norm(found[1])
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_silence_has_zeros_and_finite_derivatives(dtype):
     scattering = TimeFrequencyScattering(512, **SMALL, T=32, F=4)
@@ -347,6 +364,13 @@ def test_bad_signals_are_named():
     for bad in (math.nan, math.inf):
         with pytest.raises(ValueError, match="x must be finite"):
             scattering(torch.tensor([bad] + [0.0] * 255))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_compared_in_single(dtype):
+    loss = JTFSLoss(TimeFrequencyScattering(256, **SMALL))
+    x, y = (noise(2, 256).to(dtype) for _ in range(2))
+    assert torch.equal(loss(x, y), loss(x.float(), y.float()))
 
 
 def test_bad_pairs_are_named():
