@@ -79,9 +79,9 @@ def test_paths_and_paddings_are_those_of_the_reference(reference, number):
     ("samples", "J", "J_fr", "F", "padding"),
     [
         (2048, 8, 3, 8, "reflect"),
-        (2048, 8, 3, 0, "zero"),
+        (2048, 8, 3, 0, "zeros"),
         (2500, 8, 3, 3, "reflect"),
-        (2500, 7, 2, "global", "zero"),
+        (2500, 7, 2, "global", "zeros"),
     ],
 )
 def test_global_average_agrees_with_a_full_rate_evaluation(samples, J, J_fr, F, padding):

@@ -325,7 +325,7 @@ class TestFrames:
             padded = np.pad(x, ((0, 0), (half, half)), mode="reflect")
             starts = range(0, padded.shape[1] - size + 1, hop)
         expected = np.stack([window * padded[:, s : s + size] for s in starts], axis=1)
-        np.testing.assert_allclose(stft.frames(x), expected, rtol=1e-12)
+        np.testing.assert_allclose(stft.windowed(x), expected, rtol=1e-12)
 
     @pytest.mark.parametrize("power", [False, True])
     def test_fast_spectra_and_gradients_are_those_of_the_definition(
