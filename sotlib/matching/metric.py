@@ -72,6 +72,8 @@ def riemannian_metric(
 ) -> torch.Tensor:
     r"""Metric that the features induce on the parameters: :math:`M = J^\top J` for each sound.
 
+    Of complex features it is the real part of :math:`J^H J`.
+
     For parameters close to theta, :math:`(\hat\theta - \theta)^\top M (\hat\theta - \theta)` is
     the squared distance of the features, up to an error of third order.
 
@@ -105,7 +107,10 @@ def riemannian_metric(
     """
     metrics = []
     for part in _checked(theta, chunk):
-        slopes = _forward_mode(phi_of_g, part, vectorize).double()
+        slopes = _forward_mode(phi_of_g, part, vectorize)
+        if slopes.is_complex():  # real and imaginary parts are features of their own
+            slopes = torch.cat([slopes.real, slopes.imag], dim=1)
+        slopes = slopes.double()
         product = slopes.transpose(-1, -2) @ slopes
         metrics.append((product + product.transpose(-1, -2)) / 2)
     metric = torch.cat(metrics)
@@ -160,6 +165,7 @@ def _forward_mode(phi_of_g, theta: torch.Tensor, vectorize: bool) -> torch.Tenso
                 f"phi_of_g must give one row of features for each of the {len(theta)} sounds; "
                 f"got {tuple(features.shape)}."
             )
+        tangent = tangent + 0 * direction.sum()  # vmap wants it of constant features, too
         return tangent.flatten(1) if features.ndim > 1 else tangent[:, None]
 
     directions = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)

@@ -119,6 +119,21 @@ def test_vectorize_false_takes_what_vmap_cannot():
     assert jacobian(Square.apply, theta, vectorize=False).tolist() == [[[6.0, 0.0], [0.0, 2.0]]]
 
 
+@pytest.mark.parametrize("vectorize", [True, False])
+def test_features_that_ignore_a_parameter_have_a_zero_slope(vectorize):
+    theta = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    constant = jacobian(lambda t: torch.ones(len(t), 3), theta, vectorize=vectorize)
+    assert torch.equal(constant, torch.zeros(2, 3, 2))
+    half = jacobian(lambda t: t[:, :1] ** 2, theta, vectorize=vectorize)
+    torch.testing.assert_close(half, torch.tensor([[[2.0, 0.0]], [[6.0, 0.0]]]))
+
+
+def test_metric_of_complex_features():
+    theta = torch.tensor([[1.0, 2.0]])
+    expected = 5 * torch.eye(2, dtype=torch.float64)[None]
+    torch.testing.assert_close(riemannian_metric(lambda t: t + 2j * t, theta), expected)
+
+
 def test_metric_is_the_jacobians_product_in_double_precision():
     slopes = jacobian(drum_features, DRUMS.float()).double()
     metric = riemannian_metric(drum_features, DRUMS.float(), chunk=2)

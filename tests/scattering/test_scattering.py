@@ -253,7 +253,7 @@ def test_second_derivatives(T):
     assert torch.autograd.gradgradcheck(lambda x: scattering(x).square().sum(), x)
 
 
-@pytest.mark.parametrize("quiet", [1.0, 1e-2, 0.0])
+@pytest.mark.parametrize("quiet", [1.0, 0.0])
 def test_second_derivatives_in_single_precision(quiet):
     """Of the loss, where coefficients are small too: no power of theirs leaves the numbers."""
     x, y, direction = noise(3, 512)
