@@ -122,3 +122,26 @@ def test_every_type_is_written_out(thing):
         assert parameter.annotation is not parameter.empty, name
     if inspect.isfunction(thing):
         assert inspect.signature(thing).return_annotation is not inspect.Parameter.empty
+
+
+def defaults(function):
+    parameters = inspect.signature(function).parameters.items()
+    return {name: p.default for name, p in parameters if p.default is not p.empty}
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "differ"),
+    [
+        ("sinkhorn_divergence", "sinkhorn_grid", set()),
+        ("exact_grid_transport", "sinkhorn_grid", set()),
+        ("sliced_wasserstein", "sinkhorn_grid", set()),
+        ("SinkhornSpectrogramLoss", "sinkhorn_divergence", {"time_scale"}),
+        ("SlicedSpectrogramLoss", "sliced_wasserstein", {"time_scale"}),
+        ("pnp_loss", "PNPLoss", set()),
+        ("jtfs_distance", "JTFSLoss", set()),
+    ],
+)
+def test_what_is_said_to_be_as_elsewhere_is(name, other, differ):
+    """Docstrings refer to another's parameters, and mean its defaults too."""
+    ours, theirs = (defaults(getattr(sotlib, public)) for public in (name, other))
+    assert {key for key in ours if key in theirs and ours[key] != theirs[key]} == differ

@@ -50,10 +50,12 @@ def wheel(root, tmp_path_factory):
         capture_output=True,
         text=True,
     ).stdout.split()
-    for name in {*names, "README.md", "LICENSE"}:
+    for name in names:
+        if not (root / name).exists():  # deleted, and not committed yet
+            continue
         target = source / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((root / name).read_bytes() if (root / name).exists() else b"")
+        target.write_bytes((root / name).read_bytes())
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
     run = subprocess.run([*command, str(source)], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -2,10 +2,10 @@
 
 import json
 import mmap
-import time
 
 import pytest
 
+from sotlib.companion import benchmarks
 from sotlib.companion.benchmarks import added_megabytes, check_results, compare, grow, main
 from sotlib.companion.book import BookError
 from sotlib.companion.book.benchmarks import NAME, files
@@ -33,26 +33,58 @@ def recorded(tmp_path):
     return record
 
 
-def test_ratios_are_to_the_first_contestant():
-    rows = compare("sleep", {"a": lambda: time.sleep(0.002), "b": lambda: time.sleep(0.02)})
+class Clock:
+    """Stands still but for what waits on it: no test here measures time."""
+
+    now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+    def waiting(self, seconds, calls=None, name=""):
+        def function():
+            self.now += seconds
+            if calls is not None:
+                calls.append(name)
+
+        return function
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(benchmarks, "time", clock)
+    return clock
+
+
+def test_ratios_are_to_the_first_contestant(clock):
+    rows = compare("wait", {"a": clock.waiting(0.02), "b": clock.waiting(0.5)})
     assert [row["name"] for row in rows] == ["a", "b"]
-    assert rows[0]["ratio"] == 1.0
-    assert rows[1]["ratio"] == rows[1]["seconds"] / rows[0]["seconds"] > 2
+    assert [row["seconds"] for row in rows] == pytest.approx([0.02, 0.5])
+    assert [row["ratio"] for row in rows] == pytest.approx([1, 25])
 
 
-def test_contestants_are_called_twice_before_and_then_in_turns():
+def test_a_slow_turn_does_not_count(clock):
+    seconds = iter([1.0, 1.0, 1.0, 9.0, 1.0])  # two calls before, three turns
+
+    def irregular():
+        clock.now += next(seconds)
+
+    assert compare("wait", {"a": irregular}, repeats=3)[0]["seconds"] == 1.0
+
+
+def test_contestants_are_called_twice_before_and_then_in_turns(clock):
     calls = []
-    slow = {name: lambda n=name: (calls.append(n), time.sleep(0.06)) for name in "ab"}
-    compare("count", slow, repeats=3)
+    compare("count", {name: clock.waiting(0.06, calls, name) for name in "ab"}, repeats=3)
     assert "".join(calls) == "aabb" + 3 * "ab"
 
 
-def test_a_turn_repeats_what_is_fast():
+def test_a_turn_repeats_what_is_fast(clock):
     calls = []
-    fast = {"slow": lambda: time.sleep(0.06), "fast": lambda: (calls.append(0), time.sleep(0.004))}
-    rows = compare("count", fast, repeats=2)
-    assert 2 + 2 < len(calls) <= 2 + 2 * 13  # 0.05 s a turn
-    assert rows[1]["seconds"] < rows[0]["seconds"]  # of one call
+    contestants = {"s": clock.waiting(0.06), "f": clock.waiting(0.004, calls)}
+    rows = compare("count", contestants, repeats=2)
+    assert len(calls) == 2 + 2 * 13  # 0.05 s a turn
+    assert rows[1]["seconds"] == pytest.approx(0.004)  # of one call
 
 
 def test_growth_leaves_out_who_does_not_take_part():

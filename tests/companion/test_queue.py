@@ -12,6 +12,7 @@ from smoke import numbers
 from sotlib.companion.checkpoints import load_checkpoint
 from sotlib.companion.experiments.sot import recipe as sot_recipe
 from sotlib.companion.experiments.sot import table as sot_table
+from sotlib.companion.experiments.sot.settings import Pretraining
 from sotlib.companion.runner import carry_out, executors, plan, queue, sweep, tasks
 from sotlib.companion.runner.__main__ import main
 from sotlib.companion.runner.folders import only_sweep
@@ -30,6 +31,8 @@ def small_queues(monkeypatch):
     wanted = (("smoke", (ROW,), (1,)), ("smoke", ("MSS-Lin", ROW), (1, 2)))
     monkeypatch.setattr(sot_table, "QUEUE", wanted)
     monkeypatch.setattr(sot_recipe, "QUEUE", (("smoke", ("no-transport",), (1,)),))
+    short = replace(sot_recipe.ROWS["no-transport"], pretraining=Pretraining(steps=2))
+    monkeypatch.setitem(sot_recipe.ROWS, "no-transport", short)
 
 
 class Clock:

@@ -1,18 +1,24 @@
 """The SOT losses: the public package's numbers, a straightforward oracle, properties, bad input."""
 
 import copy
+import inspect
 import json
 
 import numpy as np
 import pytest
 import torch
+from reference import reference
 
 import sotlib
 from sotlib import STFT, MultiResolutionSOTLoss, Wasserstein1DLoss, sinusoid
 
-N_SETTINGS = 12
-# In single precision the direction of these gradients is not determined: see below.
-UNDETERMINED = (0, 2)
+REFERENCE = json.loads(reference("sot_loss.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def data():
+    with np.load(reference("sot_loss.npz")) as file:
+        return {name: torch.from_numpy(file[name]) for name in file.files}
 
 
 def cosine(a, b):
@@ -63,45 +69,51 @@ class Straightforward(torch.nn.Module):
 class TestReference:
     """Numbers of sot-loss 0.1.5, which computes in single precision throughout."""
 
-    @pytest.fixture(params=range(N_SETTINGS))
-    def case(self, request):
-        from reference import reference
-
+    @pytest.fixture(params=range(len(REFERENCE["settings"])))
+    def case(self, request, data):
         k = request.param
-        data = np.load(reference("sot_loss.npz"))
-        settings = dict(json.loads(reference("sot_loss.json").read_text())[k])
+        settings = dict(REFERENCE["settings"][k])
         loss = getattr(sotlib, settings.pop("cls"))(**settings)
-        numbers = [torch.from_numpy(np.asarray(data[f"{k}/{key}"]))
-                   for key in ("loss", "grad_x", "grad_y")]  # fmt: skip
-        return k, loss, torch.from_numpy(data["x"]), torch.from_numpy(data["y"]), *numbers
+        expected = (data[f"{k}/{key}"] for key in ("loss", "grad_x", "grad_y"))
+        return loss, data["x"], data["y"], *expected
 
     def test_loss(self, case):
-        _, loss, x, y, expected, _, _ = case
-        assert loss(x, y).item() == pytest.approx(expected.item(), rel=1e-4)
+        loss, x, y, expected, _, _ = case
+        assert loss(x, y).item() == pytest.approx(expected.item(), rel=2e-5)
 
-    def test_gradient_direction(self, case):
+    def test_gradient(self, case):
         """As close to the stored one as single precision lets any implementation be here.
 
-        Signals with bins 1e-7 below the peak have a gradient that the rounding of the FFT decides,
-        which differs between processors. How much, the gradients in both precisions tell.
+        Quiet bins have a gradient that the rounding of the FFT decides, which differs between
+        processors. How much, the gradients in both precisions tell.
         """
-        k, loss, x, y, _, *expected = case
+        loss, x, y, _, *expected = case
         _, *single = with_gradient(loss, x, y)
         _, *double = with_gradient(copy.deepcopy(loss).double(), x.double(), y.double())
         rounding = 1 - min(map(cosine, single, double))
-        if k in UNDETERMINED:
-            assert rounding > 1e-2  # no direction to compare with
-        else:
-            assert rounding < 1e-2
-            assert 1 - min(map(cosine, double, expected)) < max(1e-3, 5 * rounding)
+        assert rounding < 1e-4
+        assert 1 - min(map(cosine, double, expected)) < max(1e-5, 5 * rounding)
+        for a, b in zip(double, expected, strict=True):
+            assert a.norm().item() == pytest.approx(b.norm().item(), rel=1e-3)
+
+    @pytest.mark.parametrize("name", REFERENCE["defaults"])
+    def test_defaults(self, name):
+        ours = inspect.signature(getattr(sotlib, name)).parameters
+        theirs = REFERENCE["defaults"][name]
+        listed = {option: value for option, value in theirs.items() if option in ours}
+        assert set(theirs) - set(listed) <= {"device"}  # of the second class: passed on
+        for option, value in listed.items():
+            default = ours[option].default
+            assert (list(default) if isinstance(default, tuple) else default) == value, option
 
     def test_straightforward_oracle_in_double_precision(self, case):
-        _, loss, x, y, *_ = case
-        if isinstance(loss, MultiResolutionSOTLoss):
-            pytest.skip("the oracle has one resolution")
+        loss, x, y, *_ = case
         loss = loss.double()
+        parts = [Straightforward(part) for part in getattr(loss, "loss_modules", [loss])]
         ours = with_gradient(loss, x.double(), y.double())
-        oracle = with_gradient(Straightforward(loss), x.double(), y.double())
+        oracle = with_gradient(
+            lambda x, y: sum(part(x, y) for part in parts), x.double(), y.double()
+        )
         assert ours[0] == pytest.approx(oracle[0], rel=1e-9)
         for a, b in zip(ours[1:], oracle[1:], strict=True):
             assert cosine(a, b) > 1 - 1e-9

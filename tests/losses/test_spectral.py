@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.signal
 import torch
+from torch.autograd import forward_ad
 
 from sotlib import MultiScaleSpectralLoss, SpectralLoss
 from sotlib.transforms._stft import spectrogram as short_time
@@ -79,6 +80,16 @@ class TestProperties:
     def test_gradient(self, loss, generator):
         x, y = torch.randn(2, 300, dtype=torch.float64, generator=generator)
         assert torch.autograd.gradcheck(lambda x: loss(x, y), x.requires_grad_(), fast_mode=True)
+
+    def test_both_signals_get_their_gradient(self, loss, generator):
+        """A mirror image of each other, since the loss is symmetric."""
+        x, y = torch.randn(2, 300, dtype=torch.float64, generator=generator)
+        alone = x.clone().requires_grad_()
+        loss(alone, y).backward()
+        for first, second in ((x, y), (y, x)):
+            pair = {id(s): s.clone().requires_grad_() for s in (first, second)}
+            loss(pair[id(first)], pair[id(second)]).backward()
+            torch.testing.assert_close(pair[id(x)].grad, alone.grad)
 
     def test_autocast_changes_nothing(self, loss):
         x, y = torch.randn(2, 1, 4096).bfloat16()
@@ -344,6 +355,10 @@ class TestPreparedSpectra:
         assert torch.autograd.gradgradcheck(lambda x: loss(x, target), wanted, fast_mode=True)
         _, gradient = definition(loss, x, y)
         torch.testing.assert_close(torch.func.jacfwd(lambda x: loss(x, y))(x), gradient)
+        tangent = torch.randn(x.shape, dtype=x.dtype, generator=generator)
+        with forward_ad.dual_level():  # of a signal that wants a gradient besides
+            along = forward_ad.unpack_dual(loss(forward_ad.make_dual(wanted, tangent), y)).tangent
+        torch.testing.assert_close(along.detach(), (gradient * tangent).sum())
         by_rows = torch.func.vmap(torch.func.grad(lambda x, y: loss(x, y)))(x, y)
         alone = [definition(loss, x[k], y[k])[1] for k in range(2)]
         torch.testing.assert_close(by_rows, torch.stack(alone))

@@ -127,6 +127,18 @@ def test_silence_and_equal_signals(name, dtype):
             assert abs(value.item()) < 1e-6 * (4000**2 + 512**2)
 
 
+def test_unbalanced_silence_is_a_uniform_millionth_of_the_other():
+    y = burst(1500, 0.1)
+    mass = stft()(y) / stft()(y).sum()
+    bins, frames = mass.shape
+    expected = sinkhorn_divergence(
+        torch.full_like(mass, 1e-6 / mass.numel()), mass, marginal_penalty=1.0,
+        freqs=torch.arange(bins) * (RATE / 256 / 1000), times=torch.arange(frames) * (128 / RATE),
+    )  # fmt: skip
+    silent = LOSSES["unbalanced"](unit=1000.0)(torch.zeros_like(y), y)
+    assert silent.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
 def test_loudness_matters_only_unbalanced():
     x, y = burst(1500, 0.1), burst(1900, 0.2)
     for name in ("sinkhorn", "sliced"):

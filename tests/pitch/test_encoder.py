@@ -327,7 +327,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"bins": 0}, "bins must be an integer of at least 1; got 0"),
+            ({"n_bins": 0}, "n_bins must be an integer of at least 1; got 0"),
             ({"harmonics": 2.0}, "harmonics must be an integer of at least 1; got 2.0"),
             ({"dropout": 1.0}, "dropout must be at least 0 and below 1; got 1.0"),
             ({"dropout": -0.1}, "dropout must be at least 0 and below 1"),

@@ -42,7 +42,8 @@ def test_agrees_with_the_reference(reference, number, dtype):
     setting, values = reference[0][number], reference[1]
     names = ("J", "Q", "J_fr", "Q_fr", "T", "F")
     scattering = TimeFrequencyScattering(setting["N"], **{name: setting[name] for name in names})
-    ours = scattering(torch.from_numpy(values[f"{number}/input"]).to(dtype)).numpy()
+    x = torch.from_numpy(values[f"input/{setting['N']}"])
+    ours = scattering(x.to(dtype)).numpy()
     theirs = values[f"{number}/output"].astype(np.float64)
     assert ours.shape == theirs.shape
     assert np.linalg.norm(ours - theirs) < 1e-5 * np.linalg.norm(theirs)
@@ -78,9 +79,9 @@ def test_paths_and_paddings_are_those_of_the_reference(reference, number):
     ("samples", "J", "J_fr", "F", "padding"),
     [
         (2048, 8, 3, 8, "reflect"),
-        (2048, 8, 3, 0, "zero"),
+        (2048, 8, 3, 0, "zeros"),
         (2500, 8, 3, 3, "reflect"),
-        (2500, 7, 2, "global", "zero"),
+        (2500, 7, 2, "global", "zeros"),
     ],
 )
 def test_global_average_agrees_with_a_full_rate_evaluation(samples, J, J_fr, F, padding):
@@ -231,7 +232,7 @@ def test_works_after_inference_mode_and_inside_vmap():
 def test_derivatives_in_both_modes(T, F):
     scattering = TimeFrequencyScattering(48, **TINY, T=T, F=F)
     x = noise(48).requires_grad_()
-    assert torch.autograd.gradcheck(scattering, x, check_forward_ad=True)
+    assert torch.autograd.gradcheck(scattering, x, check_forward_ad=True, fast_mode=True)
 
 
 def test_forward_mode_gives_the_columns_of_the_jacobian():

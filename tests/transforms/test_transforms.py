@@ -60,6 +60,16 @@ class TestOracles:
         ours = CQT(sample_rate=8000, window=window, **options)(x)
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
+    def test_the_window_is_flattop_unless_told(self, signal):
+        window = scipy.signal.get_window("flattop", 1024)
+        stft = STFT()(signal)[..., 4]
+        np.testing.assert_allclose(
+            stft, np.abs(np.fft.rfft(window * signal.numpy()[:, 512:1536])), atol=1e-4
+        )
+        options = {"hop_length": 256, "fmin": 500.0, "n_bins": 24, "bins_per_octave": 12}
+        theirs = CQT1992v2(sr=22050, window="flattop", verbose=False, **options)(signal)
+        torch.testing.assert_close(CQT(**options)(signal), theirs, rtol=1e-4, atol=1e-4)
+
     def test_vqt_kernels_are_shorter(self):
         options = {"sample_rate": 8000, "fmin": 60.0, "n_bins": 40, "bins_per_octave": 12}
         assert CQT(gamma=40.0, **options).longest < CQT(**options).longest
@@ -109,6 +119,12 @@ class TestPositions:
     def test_stft_in_hertz(self):
         positions = STFT(fft_size=8, sample_rate=16000).positions("absolute")
         assert positions.tolist() == [0, 2000, 4000, 6000, 8000]
+
+    def test_mel_bands_are_equally_far_apart_on_the_htk_scale(self):
+        hertz = MelSpectrogram(n_mels=40).positions("absolute").double().numpy()
+        mel = 2595 * np.log10(1 + hertz / 700)
+        edges = np.linspace(0, 2595 * np.log10(1 + 11025 / 700), 42)
+        np.testing.assert_allclose(mel, edges[1:-1], rtol=1e-6)
 
     def test_cqt_keeps_its_true_spacing(self):
         cqt = CQT(fmin=100.0, n_bins=25, bins_per_octave=12)
@@ -230,6 +246,10 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"x must have shape \(..., samples\); got a single"):
             transform(torch.tensor(1.0))
 
+    def test_zeros_lengthen_the_shortest_signal(self):
+        cqt = CQT(fmin=1000.0, n_bins=12, bins_per_octave=12, padding="zeros")
+        assert cqt(torch.ones(1)).shape == (12, 1)
+
     @pytest.mark.parametrize(
         ("transform", "shortest"), [(SMALL[0], 129), (SMALL[2], 129), (SMALL[3], 513)]
     )
@@ -305,7 +325,7 @@ class TestFrames:
             padded = np.pad(x, ((0, 0), (half, half)), mode="reflect")
             starts = range(0, padded.shape[1] - size + 1, hop)
         expected = np.stack([window * padded[:, s : s + size] for s in starts], axis=1)
-        np.testing.assert_allclose(stft.frames(x), expected, rtol=1e-12)
+        np.testing.assert_allclose(stft.windowed(x), expected, rtol=1e-12)
 
     @pytest.mark.parametrize("power", [False, True])
     def test_fast_spectra_and_gradients_are_those_of_the_definition(

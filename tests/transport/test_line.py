@@ -147,6 +147,12 @@ class TestBothSolvers:
         for ours, other in zip(merged, sorted_, strict=True):
             torch.testing.assert_close(ours, other, rtol=1e-9, atol=1e-9)
 
+    @pytest.mark.parametrize("rows", [1, 2, 3])
+    def test_rows_are_each_alone_with_positions_of_their_own(self, rows, generator):
+        x, y, u, v = torch.rand(4, rows, 6, dtype=D, generator=generator)
+        alone = [wasserstein_1d(x[k], y[k], u[k], v[k]) for k in range(rows)]
+        torch.testing.assert_close(wasserstein_1d(x, y, u, v), torch.stack(alone))
+
     def test_the_number_of_threads_does_not_change_a_bit(self, generator):
         x, y = torch.rand(2, 65, 800, generator=generator)
         u = torch.linspace(0, 1, 800)
@@ -225,6 +231,20 @@ class TestGradients:
         wasserstein_1d(x, y * 0.99999999, positions).backward()
         assert (x.grad[5:].diff() > 0).all()
 
+    @pytest.mark.parametrize("p", [1, 2])
+    def test_bins_that_are_empty_in_both_have_the_slope_that_filling_them_has(self, p):
+        """At their side of the axis there is no other: the cost is linear in a little mass."""
+        positions = torch.tensor([0.0, 1.0, 2.5, 3.0, 4.0], dtype=D)
+        x = torch.tensor([0, 0.5, 0.25, 0.25, 0], dtype=D, requires_grad=True)
+        y = torch.tensor([0, 0.125, 0.5, 0.375, 0], dtype=D)
+        cost = wasserstein_1d(x, y, positions, p=p)
+        cost.backward()
+        for empty in (0, 4):
+            moved = x.detach().clone()
+            moved[2], moved[empty] = moved[2] - 0.01, 0.01
+            slope = (wasserstein_1d(moved, y, positions, p=p) - cost.detach()) / 0.01
+            torch.testing.assert_close(x.grad[empty] - x.grad[2], slope)
+
     def test_shared_positions_get_the_sum_of_the_gradients(self, generator):
         x, y = torch.rand(2, 4, 6, dtype=D, generator=generator)
         shared = torch.rand(6, dtype=D, generator=generator).requires_grad_()
@@ -232,6 +252,16 @@ class TestGradients:
         own = shared.detach().expand(4, -1).clone().requires_grad_()
         wasserstein_1d(x, y, own, own + 1.0).sum().backward()
         torch.testing.assert_close(shared.grad, own.grad.sum(0))
+
+    @pytest.mark.parametrize("alone", range(4))
+    def test_one_argument_alone_gets_the_gradient_that_all_get(self, alone, generator):
+        x, y = torch.rand(2, 3, 6, dtype=D, generator=generator)
+        u, v = torch.rand(2, 6, dtype=D, generator=generator)
+        together = [t.clone().requires_grad_() for t in (x, y, u, v)]
+        wasserstein_1d(*together).sum().backward()
+        arguments = [t.clone().requires_grad_(i == alone) for i, t in enumerate((x, y, u, v))]
+        wasserstein_1d(*arguments).sum().backward()
+        torch.testing.assert_close(arguments[alone].grad, together[alone].grad)
 
     def test_only_what_is_asked_for_gets_a_gradient(self):
         y = torch.rand(3, requires_grad=True)

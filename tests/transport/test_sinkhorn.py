@@ -327,6 +327,40 @@ def test_unbalanced_divergence_sees_loudness():
     assert 0 < values[1] < values[2]
 
 
+@pytest.mark.parametrize("penalty", [0.05, 1.0, 20.0])
+@pytest.mark.parametrize("masses", [(1.0, 1.0), (1.0, 3.0), (0.2, 0.01)])
+@pytest.mark.parametrize("distance", [0.0, 2.0])
+def test_unbalanced_between_two_single_bins(masses, penalty, distance):
+    """One number P is the plan, and its logarithm the mean of what pulls at it.
+
+    min over P of C P + ε KL(P | a b) + ρ KL(P | a) + ρ KL(P | b), for a b = 1.
+    """
+    a, b = (torch.full((1, 1), mass, dtype=F64) for mass in masses)
+    c = distance**2
+    eps, rho = 0.1 * (c or 1), penalty * (c or 1)  # fractions of the largest cost
+
+    def entropic(x, y, c):
+        plan = math.exp(((eps + rho) * math.log(x * y) - c) / (eps + 2 * rho))
+        return plan, eps * (x * y - plan) + rho * (x + y - 2 * plan)
+
+    mass = math.sqrt(masses[0] * masses[1])
+    x, y = (m / mass for m in masses)
+    options = {"freqs_b": [distance], "epsilon": 0.1, "marginal_penalty": penalty, "tol": 1e-12}
+    result = sinkhorn_grid(a, b, freqs=[0.0], max_iter=5000, **options)
+    plan, value = entropic(x, y, c)
+    assert result.value.item() == pytest.approx(mass * value, rel=1e-9, abs=1e-12)
+    assert result.transport_cost.item() == pytest.approx(mass * plan * c, rel=1e-9)
+
+    value -= sum(entropic(m, m, 0)[1] for m in (x, y)) / 2 - eps / 2 * (x - y) ** 2
+    ours = sinkhorn_divergence(a, b, freqs=[0.0], max_iter=5000, **options)
+    assert ours.item() == pytest.approx(mass * value, rel=1e-9, abs=1e-12)
+
+
+def test_no_tolerance_is_enough_where_nothing_is_to_be_found():
+    one = torch.ones(1, 1)
+    assert sinkhorn_grid(one, one, tol=0.0).converged
+
+
 def test_time_scale_is_hz_per_second():
     a, b = torch.zeros(2, 3, 4)
     a[1, 0] = b[1, 2] = 1
@@ -373,7 +407,8 @@ def test_gradcheck(function, unbalanced, epsilon):
         result = function(a, b, **options)
         return result if function is sinkhorn_divergence else result.value
 
-    assert torch.autograd.gradcheck(value, (a.requires_grad_(), b.requires_grad_()), eps=1e-7)
+    pair = (a.requires_grad_(), b.requires_grad_())
+    assert torch.autograd.gradcheck(value, pair, eps=1e-7, fast_mode=True)
 
 
 def test_potentials_are_the_gradient():
