@@ -145,7 +145,9 @@ def test_worker_does_not_outlive_its_sweep(tmp_path):
     assert not (tmp_path / f"{ROWS[1]}-1.json").exists()
 
 
-def test_damaged_record_is_put_aside_and_recomputed(uninterrupted, tmp_path, capsys):
+def test_damaged_record_is_put_aside_and_recomputed(
+    uninterrupted, tmp_path, in_this_process, capsys
+):
     name = f"{ROWS[0]}-1.json"
     (tmp_path / name).write_text((uninterrupted / name).read_text()[:200])
     tasks = plan("sot_table", budget="smoke", seeds=[1], rows=ROWS[:1])
