@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 from tqdm import tqdm
@@ -16,17 +17,20 @@ from sotlib._core import check
 from sotlib.companion.checkpoints import CheckpointError
 from sotlib.companion.records import RecordError, read_record, write_record
 
+Setting = TypeVar("Setting")
+Limits = TypeVar("Limits")
+
 
 @dataclass(frozen=True)
-class Run:
+class Run(Generic[Setting, Limits]):
     """What carries out a run is told."""
 
     row: str
-    setting: object
+    setting: Setting
     """What the experiment has for this row."""
     seed: int
     budget: str
-    limits: object
+    limits: Limits
     """What the experiment has for this budget."""
     path: Path
     """Of the record; other files lie beside it, with other endings."""
@@ -41,9 +45,9 @@ class Run:
 
 def make_run(
     kind: str,
-    rows: Mapping[str, object],
-    budgets: Mapping[str, object],
-    carry_out: Callable[[Run], dict],
+    rows: Mapping[str, Setting],
+    budgets: Mapping[str, Limits],
+    carry_out: Callable[[Run[Setting, Limits]], dict],
     verify: Callable | None = None,
 ) -> Callable[..., dict]:
     """Make the function `run` of an experiment, see `sotlib.companion.experiments`.

@@ -113,7 +113,7 @@ def _fold(shards, without, device):
 
 def sounds(folds):
     """Of each fold the IDs, scaled parameters, diagonals and largest eigenvalues of M."""
-    arrays = {}
+    arrays: dict[str, torch.Tensor] = {}
     for name, fold in folds.items():
         arrays |= {
             f"{name}_ids": fold.ids,

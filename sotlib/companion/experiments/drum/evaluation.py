@@ -61,7 +61,8 @@ def judge(model, folds, judging):
 
     Beside the model, the best that can be done without listening: the mean of the training fold.
     """
-    results, arrays = {}, {}
+    results = {}
+    arrays: dict[str, torch.Tensor] = {}
     for name in ("test", "validation"):
         fold = folds[name]
         predicted = predict(model, fold)

@@ -101,8 +101,8 @@ BUDGETS = {
 SEEDS = (0,)  # one run for each row; how many the paper has is not published
 
 
-def carry_out(run: Run) -> dict:
-    """Carry out a run whose setting is a `Row` and whose limits are a `Budget`.
+def carry_out(run: Run[Row, Budget]) -> dict:
+    """Carry out a run.
 
     Beside the record and the weights it writes the predictions, ``<row>-<seed>.npz``, and, once for
     all rows, ``sounds.npz``. Prepared data are looked for in the folder that

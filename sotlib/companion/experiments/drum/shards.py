@@ -37,7 +37,7 @@ BUDGETS = TASKS
 SEEDS = {name: range(task.shards) for name, task in TASKS.items()}
 
 
-def carry_out(run: Run) -> dict:
+def carry_out(run: Run[str, Task]) -> dict:
     """Prepare the shard whose number is the run's seed.
 
     The results name the sounds whose metric was not finite in single precision and was computed in

@@ -28,7 +28,7 @@ class MatchingTraining(Training):
         self.model, self.objective, self.folds = model, objective, folds
         self.limits, self.batch, self.seed = limits, batch, seed
         self.epoch = 0
-        self.timing = {"training": [], "validation": []}
+        self.timing: dict[str, list[float]] = {"training": [], "validation": []}
         self.within = None  # what is done of the epoch in which a training was stopped
 
     def run(self, progress=None):
@@ -53,8 +53,8 @@ class MatchingTraining(Training):
         fold, limits = self.folds["train"], self.limits
         drawn = np.random.default_rng([self.seed, self.epoch])
         passes = -(-limits.epoch_sounds // len(fold))
-        order = np.concatenate([drawn.permutation(len(fold)) for _ in range(passes)])
-        order = torch.from_numpy(order[: limits.epoch_sounds]).to(self.device)
+        orders = [drawn.permutation(len(fold)) for _ in range(passes)]
+        order = torch.from_numpy(np.concatenate(orders)[: limits.epoch_sounds]).to(self.device)
         cuda = [self.device] if self.device.type == "cuda" else []
         self.model.train()
         self.objective.train()

@@ -5,6 +5,7 @@ Not in the paper. The settings were chosen with other seeds than `SEEDS`. Explai
 """
 
 from dataclasses import replace
+from typing import Any
 
 from sotlib.companion.experiments.runs import make_run
 from sotlib.companion.experiments.sot import table as sot_table
@@ -13,7 +14,7 @@ from sotlib.companion.experiments.sot.training import carry_out
 
 SEEDS = tuple(range(3001, 3011))
 AMPLITUDES_FIRST = 300
-_PARTS = {"pretraining": Pretraining(), "amplitudes_first": AMPLITUDES_FIRST}
+_PARTS: dict[str, Any] = {"pretraining": Pretraining(), "amplitudes_first": AMPLITUDES_FIRST}
 _RECIPE = replace(sot_table.ROWS["SOT-2048"], **_PARTS)
 
 ROWS = {

@@ -114,14 +114,7 @@ class Comparison(nn.Module):
             self.transport = Wasserstein1DLoss(
                 "identity", balanced=not setting.cutoff, quantile_lowpass=setting.cutoff
             )
-            self.register_buffer("positions", self._positions(setting.log_frequency))
-
-    def _positions(self, log_frequency):
-        frequencies = self.stft.positions("absolute")
-        if not log_frequency:
-            return frequencies / frequencies[-1]
-        low, high = make_model(Row()).pitch_range
-        return hz_to_unit(frequencies, low=low, high=high).clamp(0, 1)
+            self.register_buffer("positions", _positions(self.stft, setting.log_frequency))
 
     @torch.no_grad()
     def targets(self, signals):
@@ -142,9 +135,17 @@ class Comparison(nn.Module):
         targets = [t.transpose(-1, -2) for t in targets]
         scales = len(self.mss.transforms)
         loss = self.mss_weight * self.mss(sound, tuple(targets[:scales]))
-        if self.transport is not None:
+        if self.stft and self.transport:
             loss = loss + self.transport(targets[scales], self.stft(sound), self.positions)
         return loss
+
+
+def _positions(stft, log_frequency):
+    frequencies = stft.positions("absolute")
+    if not log_frequency:
+        return frequencies / frequencies[-1]
+    low, high = make_model(Row()).pitch_range
+    return hz_to_unit(frequencies, low=low, high=high).clamp(0, 1)
 
 
 @torch.no_grad()

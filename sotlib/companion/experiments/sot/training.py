@@ -8,6 +8,7 @@ import torch
 
 from sotlib.companion.experiments import FOLDS
 from sotlib.companion.experiments.runs import Run
+from sotlib.companion.experiments.sot.settings import Budget, Row
 from sotlib.companion.experiments.sot.task import (
     Comparison,
     evaluate,
@@ -135,8 +136,8 @@ class AutoencoderTraining(Training):
             self.say_other_device(before)
 
 
-def carry_out(run: Run) -> dict:
-    """Carry out a run whose setting is a `Row` and whose limits are a `Budget`."""
+def carry_out(run: Run[Row, Budget]) -> dict:
+    """Carry out a run."""
     setting, limits, device = run.setting, run.limits, run.device
     options = {
         "disjoint": limits.disjoint,
