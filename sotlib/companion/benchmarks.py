@@ -60,7 +60,7 @@ def compare(task: str, contestants: Mapping[str, Callable], *, repeats: int = 7)
     >>> [row["name"] for row in rows], rows[0]["ratio"]
     (['ours', 'sum'], 1.0)
     """
-    times = {name: [] for name in contestants}
+    times: dict[str, list[float]] = {name: [] for name in contestants}
     calls = {}
     for name, function in contestants.items():
         function()
@@ -102,7 +102,7 @@ def grow(
     repeats : int
         How often each is timed.
     """
-    series = {name: {"name": name, "sizes": [], "seconds": []} for name in contestants}
+    series: dict[str, dict] = {n: {"name": n, "sizes": [], "seconds": []} for n in contestants}
     for number in sizes:
         made = {name: make(number) for name, make in contestants.items()}
         present = {name: function for name, function in made.items() if function is not None}
@@ -138,7 +138,7 @@ def check_results(results: Mapping) -> None:
             raise ValueError(f"run() must return {field!r} (see sotlib.companion.benchmarks)")
     if results["device"] not in ("cpu", "cuda"):
         raise ValueError(f"device must be 'cpu' or 'cuda', but is {results['device']!r}")
-    first = {}
+    first: dict[str, float] = {}
     for row in results["rows"]:
         if missing := [key for key in ("task", "name", "ratio") if key not in row]:
             raise ValueError(f"the row {row} lacks {missing[0]!r}")

@@ -2,11 +2,11 @@
 
 import contextlib
 import multiprocessing
-import multiprocessing.connection
 import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import wait
 
 
 def cores() -> int:
@@ -34,7 +34,7 @@ def worker_pool(
 
 def _begin(prepare: Callable[[], object] | None) -> None:
     def watch() -> None:
-        multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+        wait([multiprocessing.parent_process().sentinel])  # type: ignore[union-attr]
         os._exit(1)  # an exception would be caught by the pool, which then waits for ever
 
     threading.Thread(target=watch, daemon=True).start()

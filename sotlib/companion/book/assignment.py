@@ -83,7 +83,8 @@ def _asked(parts: Sequence[Piece], exercise: str, name: str) -> list[str]:
 
 def _check_independent(parts: Sequence[Piece], name: str) -> None:
     """Raise where the text goes on with a name that only a solution defines."""
-    solved, elsewhere = {}, set()
+    solved: dict[str, str] = {}
+    elsewhere: set[str] = set()
     for part in parts:
         if part.is_code and part.solution and not part.is_check:
             solved |= {n: part.exercise for n in defined(part.cell.source) if n not in elsewhere}

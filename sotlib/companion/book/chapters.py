@@ -129,7 +129,7 @@ def set_parameters(
         if parameter not in values:
             continue
         begin = starts[node.lineno - 1] + node.col_offset
-        end = starts[node.end_lineno - 1] + node.end_col_offset
+        end = starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[operator]
         source = source[:begin] + _literal(values[parameter]).encode() + source[end:]
     cell["source"] = source.decode()
 

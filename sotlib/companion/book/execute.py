@@ -150,7 +150,7 @@ def _describe(name: str, error: Exception, failed: Path) -> str:
     log = failed.with_suffix(".log")
     write_atomically(log, re.sub(r"\x1b\[[0-9;]*m", "", str(error)))
     where = getattr(error, "exec_count", None)
-    if hasattr(error, "ename"):
+    if hasattr(error, "ename") and hasattr(error, "evalue"):
         summary = f"{error.ename}: {error.evalue}"
     else:
         summary = f"{type(error).__name__}: {str(error).strip()[:500]}"

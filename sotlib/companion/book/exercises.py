@@ -41,7 +41,8 @@ class Piece:
 
 def pieces(notebook: nbformat.NotebookNode, name: str) -> list[Piece]:
     """Split a chapter at its exercises and solutions."""
-    found, inside, known = [], "", set()
+    found, inside = [], ""
+    known: set[str] = set()
     for cell in notebook.cells:
         if cell.cell_type != "markdown":
             found.append(Piece(cell, inside, bool(inside)))
@@ -84,7 +85,7 @@ def defined(source: str) -> list[str]:
     >>> defined("import math as m; a, b = 1, 2\ndef f(): c = 1\nfor i in (1,): d = i")
     ['m', 'a', 'b', 'f', 'i', 'd']
     """
-    found = {}
+    found: dict[str, None] = {}
     for statement in _parse(source).body:
         for node in _own(statement):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):

@@ -1,6 +1,6 @@
 """The pages that the build writes: which there are, and what they are written from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import nbformat
@@ -32,7 +32,7 @@ def _teachers(context: Context) -> str:
 
 
 # By page name: the page's text, or with those of files beside it by path.
-PAGES = {
+PAGES: dict[str, Callable[[Context], str | dict[str, str]]] = {
     reproduction.NAME: lambda c: reproduction.page(c.manifest, c.notebooks, scale=c.scale),
     library.NAME: lambda _: library.page(),
     benchmarks.NAME: lambda c: benchmarks.files(c.layout.root / "results" / "benchmarks"),
@@ -44,7 +44,7 @@ PAGES = {
 def generate(context: Context) -> dict[str, str]:
     """Text of the generated pages that _toc.yml lists by name, and of files beside them."""
     listed = {page.name for page in context.pages}
-    found = {}
+    found: dict[str, str] = {}
     for name, write in PAGES.items():
         if name in listed:
             written = write(context)

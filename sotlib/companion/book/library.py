@@ -43,7 +43,8 @@ def page(library: ModuleType = sotlib) -> str:
     BookError
         If the docstring of a public name leads to no chapter.
     """
-    rows, entries = [], {}
+    rows = []
+    entries: dict[str, list[str]] = {}
     for name in sorted(library.__all__, key=str.lower):
         thing = getattr(library, name)
         if not chapters(thing):
@@ -99,7 +100,7 @@ def rewrite(app, what: str, name: str, thing: object, options, lines: list[str])
         napoleon_use_rtype=False,
         napoleon_custom_sections=[("Attributes", "params_style"), ("Raises", "params_style")],
     )
-    lines[:] = NumpyDocstring(text, settings).lines()
+    lines[:] = NumpyDocstring(text, settings).lines()  # type: ignore[arg-type]
 
 
 def _place(folder: str) -> tuple[int, str]:
@@ -109,6 +110,6 @@ def _place(folder: str) -> tuple[int, str]:
 
 def _summary(thing: object) -> str:
     """The docstring's first paragraph up to its first full stop, for a table of Markdown."""
-    paragraph = inspect.getdoc(thing).split("\n\n")[0].replace("\n", " ")
+    paragraph = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")
     sentence = re.split(r"[.;](?:\s|$)", paragraph, maxsplit=1)[0]
     return re.sub(r":math:`([^`]+)`", r"$\1$", sentence)

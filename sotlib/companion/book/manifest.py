@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import yaml
@@ -95,7 +96,7 @@ def glued_numbers(notebook: nbformat.NotebookNode) -> dict[str, float]:
     return found
 
 
-def plain_number(text: object) -> object:
+def plain_number(text: object) -> Any:
     """A glued number as ``{glue:text}`` can format it; anything else as it is.
 
     Examples
@@ -110,7 +111,7 @@ def plain_number(text: object) -> object:
 
 def labels(notebook: nbformat.NotebookNode) -> set[str]:
     """Labels of figures and tables that an executed notebook defines."""
-    found = set()
+    found: set[str] = set()
     for cell in notebook.cells:
         figure = cell.metadata.get("mystnb", {}).get("figure", {})
         found.update(filter(None, [figure.get("name")]))

@@ -52,8 +52,8 @@ def export(layout: Layout, *, scale: str = "laptop") -> Path:
             install = nbformat.v4.new_code_cell(_INSTALL.format(**place))
             install["id"] = f"install-{digest(install.source)[:8]}"
             notebook.cells.insert(0, install)
-            name = target / place["folder"] / f"{page.name}.ipynb"
-            write_atomically(name, nbformat.writes(notebook))
+            copy = target / place["folder"] / f"{page.name}.ipynb"
+            write_atomically(copy, nbformat.writes(notebook))
     for name in _FILES:
         if (layout.root / name).is_file():
             write_atomically(target / name, (layout.root / name).read_bytes())

@@ -51,8 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(status(tasks, folder))
     if sweep.stopped:
         print("the time is over; the same command goes on where it was stopped", file=sys.stderr)
-    for task, error in failed.items():
-        print(f"failed: {task.name}: {error}", file=sys.stderr)
+    for task, fault in failed.items():
+        print(f"failed: {task.name}: {fault}", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -72,7 +72,7 @@ def slider(
     for index, (value, text) in enumerate(zip(values, texts, strict=True)):
         title = f"{label}: {text}"
         body = _svg(draw(value), prefix=f"{name}-{index}-", title=title)
-        if sound is not None:
+        if sound is not None and sample_rate is not None:
             body += audio_element(sound(value), sample_rate, title, 0.005)
         hidden = "" if index == start else " hidden"
         frames.append(

@@ -51,7 +51,7 @@ def audio_element(signal: Tensor | ArrayLike, sample_rate: float, title: str, fa
     """An audio element that carries its MP3."""
     import soundfile
 
-    signal = _samples(signal)
+    samples = _samples(signal)
     known = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
     if sample_rate not in known:
         raise ValueError(f"sample_rate must be one of {known} for MP3, but is {sample_rate}")
@@ -59,14 +59,14 @@ def audio_element(signal: Tensor | ArrayLike, sample_rate: float, title: str, fa
         raise ValueError(f"fade must be at least 0 seconds, but is {fade}")
     if not title.strip():
         raise ValueError("title is empty: say what is to be heard")
-    signal = signal / max(1.0, np.abs(signal).max() / 0.9)
-    length = min(round(fade * sample_rate), len(signal) // 2)
+    samples = samples / max(1.0, np.abs(samples).max() / 0.9)
+    length = min(round(fade * sample_rate), len(samples) // 2)
     if length:
         ramp = np.sin(np.linspace(0, np.pi / 2, length)) ** 2
-        signal[:length] *= ramp
-        signal[-length:] *= ramp[::-1]
+        samples[:length] *= ramp
+        samples[-length:] *= ramp[::-1]
     buffer = io.BytesIO()
-    soundfile.write(buffer, signal, int(sample_rate), format="MP3")
+    soundfile.write(buffer, samples, int(sample_rate), format="MP3")
     data = base64.b64encode(buffer.getvalue()).decode()
     return (
         f'<audio controls aria-label="{html.escape(title)}" src="data:audio/mpeg;base64,{data}">'

@@ -19,7 +19,7 @@ def use_style() -> None:
 
 def settings() -> dict:
     """Matplotlib's settings for the book's figures."""
-    import matplotlib as mpl
+    from matplotlib.rcsetup import cycler
 
     return {
         # Small, with large letters: a phone shows it at half this width.
@@ -28,7 +28,7 @@ def settings() -> dict:
         "figure.constrained_layout.use": True,
         "axes.facecolor": "none",
         "axes.grid": True,
-        "axes.prop_cycle": mpl.cycler(color=COLOURS),
+        "axes.prop_cycle": cycler(color=COLOURS),
         "axes.spines.right": False,
         "axes.spines.top": False,
         "font.size": 13.0,
