@@ -14,12 +14,14 @@ CHAPTER ?= sot/why
 PARAMETERS ?=
 OUT ?= _build
 PORT ?= 8000
-# Passed on to pip, for instance to choose the build of torch (see README.md):
-# make setup PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
-PIP_ARGS ?=
-# NEWEST=1 takes the newest versions that pyproject.toml allows instead of the locked ones.
-NEWEST ?=
-# Further arguments for pytest, as in `make unit PYTEST_ARGS="-k ot1d"`.
+# Versions of what is installed: locked, or highest or lowest-direct that pyproject.toml allows.
+VERSIONS ?= locked
+# Build of torch: cpu takes it from TORCH_INDEX where that answers, cuda what pip finds by itself.
+TORCH ?= cpu
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# The one place that pins torch; every other version stands in requirements.lock.
+TORCH_VERSION := 2.13.0
+# Further arguments for pytest, as in `make unit PYTEST_ARGS="-k line"`.
 PYTEST_ARGS ?=
 
 # Idle threads spin for some microseconds and then sleep: spinning for longer slows down whatever
@@ -32,15 +34,21 @@ export MALLOC_TRIM_THRESHOLD_ ?= 1073741824
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# Brought by CUDA builds of torch only, which is why the lock leaves them out.
+CUDA := cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 \
+  nvidia-nvshmem-cu13 triton
 BOOK := $(PY) -m sotlib.companion.book
+COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --all-extras
 
-.PHONY: help setup book chapter assignment notebooks publish-notebooks serve test unit site-test \
-  lint bench report-failure lock wheel screenshots clean
+.PHONY: help setup book chapter assignment notebooks publish-notebooks serve test unit slow site-test \
+  lint bench lock dist screenshots clean
+# The unit tests come before the site's, also under make -j.
+.NOTPARALLEL:
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sort | sed -E 's/:.*  ## /\t/' | expand -t 20
 	@echo
-	@echo 'Variables: SCALE=smoke|laptop|paper JOBS CHAPTER PARAMETERS PYTHON PIP_ARGS NEWEST PYTEST_ARGS OUT PORT'
+	@echo 'Variables: SCALE=smoke|laptop|paper JOBS CHAPTER PARAMETERS PYTHON VERSIONS TORCH PYTEST_ARGS OUT PORT'
 
 setup: $(READY)  ## create .venv with the locked requirements
 
@@ -54,12 +62,16 @@ $(READY): requirements.lock pyproject.toml
 	    "on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	rm -f $(READY)
 	$(PYTHON) -m venv $(VENV)
-ifeq ($(NEWEST),)
-	$(PY) -m pip install $(PIP_ARGS) -r requirements.lock
-	$(PY) -m pip install $(PIP_ARGS) --no-build-isolation --no-deps -e .
+ifeq ($(VERSIONS),locked)
+	$(PY) -m pip install --no-deps --require-hashes -r requirements.lock
+	$(PY) tools/torch_build.py $(TORCH) $(TORCH_INDEX) torch==$(TORCH_VERSION)
+	$(PY) -m pip install --no-deps --no-build-isolation -e .
+	$(PY) -m pip check
 else
-	$(PY) -m pip install $(PIP_ARGS) --upgrade pip "setuptools>=77" wheel
-	$(PY) -m pip install $(PIP_ARGS) --no-build-isolation -e .[book,test,bench]
+	$(PY) -m pip install --upgrade pip "setuptools>=77" uv
+	$(COMPILE) --python $(PY) --resolution $(VERSIONS) -qo $(VENV)/versions.txt
+	$(PY) tools/torch_build.py $(TORCH) $(TORCH_INDEX) torch --no-deps -c $(VENV)/versions.txt
+	$(PY) -m pip install --no-build-isolation -c $(VENV)/versions.txt -e .[book,test,bench]
 endif
 	touch $(READY)
 
@@ -83,37 +95,42 @@ serve: $(READY)  ## serve the built website at http://localhost:PORT
 
 test: lint unit site-test  ## everything: lint, tests, the book at smoke, the site in a browser
 
-lint: $(READY)  ## check style with ruff
+lint: $(READY)  ## check style with ruff, types with mypy
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 
 unit: $(READY)  ## tests of the library and of the build, doctests, the README's code
-	$(PY) -m pytest -m "not site" $(PYTEST_ARGS)
+	$(PY) -m pytest -m "not site and not slow" $(PYTEST_ARGS)
 
-# After the unit tests when both are asked for, also under make -j.
-site-test: $(READY) | unit
+slow: $(READY)  ## the unit tests that take long
+	$(PY) -m pytest -m slow $(PYTEST_ARGS)
+
+site-test: $(READY)  ## build the book at smoke and look at it in a browser
 	$(BOOK) build --scale smoke --jobs $(JOBS) --out _build/smoke
 	SITE=_build/smoke/html $(PY) -m pytest -m site tests/companion/test_site.py $(PYTEST_ARGS)
 
 bench: $(READY)  ## run and record every benchmark; `make book` shows them
 	$(PY) -m sotlib.companion.benchmarks
 
-# For the weekly build; needs the command gh and a token in GH_TOKEN.
-report-failure:  ## open an issue that the weekly build failed, or comment on the open one
-	$(PYTHON) tools/report_failure.py
+# Keeps what still fits; LOCK_ARGS=--upgrade takes the newest of everything but torch.
+lock: $(READY)  ## resolve requirements.lock anew
+	$(COMPILE) --universal --python-version 3.11 --generate-hashes --no-annotate $(LOCK_ARGS) \
+	  --constraints <(echo torch==$(TORCH_VERSION)) --no-emit-package torch \
+	  --excludes <(printf '%s\n' $(CUDA)) --quiet --output-file requirements.lock \
+	  --custom-compile-command "make lock (which leaves torch==$(TORCH_VERSION) out)"
 
-# Give several interpreters to lock for all of them:
-# make lock LOCK_PYTHONS="python3.11 python3.12 python3.13"
-LOCK_PYTHONS ?= $(PYTHON)
-lock:  ## resolve requirements.lock anew for LOCK_PYTHONS
-	$(PYTHON) tools/lock.py $(addprefix --python ,$(LOCK_PYTHONS))
-
-wheel: $(READY)  ## build the wheel into dist/
-	$(PY) -m build --wheel
+dist: $(READY)  ## build sdist and wheel, and run the README's code on the wheel alone
+	rm -rf dist _build/empty
+	$(PY) -m build
+	$(PY) -m venv _build/empty
+	_build/empty/bin/python tools/torch_build.py $(TORCH) $(TORCH_INDEX) torch==$(TORCH_VERSION)
+	_build/empty/bin/python -m pip install dist/*.whl
+	sed -n '/^```python/,/^```/{//!p;}' README.md | (cd _build/empty && bin/python -)
 
 screenshots: $(READY)  ## picture every page of OUT at two widths, light and dark
 	$(PY) tests/companion/screenshots.py $(OUT)/html $(OUT)/screenshots
 
 clean:  ## delete what was built (the environment in .venv stays)
-	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find sotlib tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,7 +5,7 @@ import math
 import torch
 
 from sotlib import DrumSounds, modal_decays, modal_frequencies, rectangular_drum
-from sotlib.companion.benchmarks import added_megabytes, compare, show
+from sotlib.companion.benchmarks import added_megabytes, beside, compare
 
 BATCH, SAMPLES = 64, 2**16
 NAIVE = "every mode at every sample"
@@ -54,7 +54,7 @@ def synthesis() -> tuple[list[dict], dict]:
     rows = []
     if memory := added_megabytes(lambda: with_gradient(ours, drums)):
         task = f"memory for {BATCH} such sounds, {both}"
-        rows = [{"task": task, "name": "sotlib", "megabytes": memory, "ratio": 1.0}]
+        rows = beside(task, {"sotlib": memory}, "megabytes")
     forward = {name: lambda f=f, t=t: f(t) for name, (f, t) in contestants.items()}
     backward = {name: lambda f=f, t=t: with_gradient(f, t) for name, (f, t) in contestants.items()}
     times = per_sound(compare(f"{what}, forward", forward, repeats=5))
@@ -78,11 +78,3 @@ def run() -> dict:
         "rows": rows,
         "errors": errors,
     }
-
-
-def main() -> None:
-    print(show(run()))
-
-
-if __name__ == "__main__":
-    main()

@@ -2,7 +2,7 @@
 
 import torch
 
-from sotlib.companion.benchmarks import compare, show
+from sotlib.companion.benchmarks import compare
 from sotlib.companion.experiments.drum import matching as drum_matching
 from sotlib.companion.experiments.drum.data import Drums, Fold
 from sotlib.companion.experiments.drum.metrics import finite_metrics
@@ -96,11 +96,3 @@ def run() -> dict:
         "sounds_in_a_step": {budget: batch for budget, (batch, _) in SIZES.items()},
         "prepared_per_second": {budget: speed for budget, (_, speed) in measured.items()},
     }
-
-
-def main() -> None:
-    print(show(run()))
-
-
-if __name__ == "__main__":
-    main()

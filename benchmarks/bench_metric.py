@@ -10,7 +10,7 @@ from sotlib import (
     rectangular_drum,
     riemannian_metric,
 )
-from sotlib.companion.benchmarks import compare, show
+from sotlib.companion.benchmarks import compare
 from sotlib.synths.drum import LOG10
 
 SHORT, SOUNDS = 2**14, 100
@@ -65,11 +65,3 @@ def run() -> dict:
         "rows": many + compare(task, contestants(long, scaled[:1], (1,)), repeats=3),
         "metrics_per_second": SOUNDS / many[0]["seconds"],
     }
-
-
-def main() -> None:
-    print(show(run()))
-
-
-if __name__ == "__main__":
-    main()

@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import pad
 
 from sotlib import TimeFrequencyScattering
-from sotlib.companion.benchmarks import compare, show
+from sotlib.companion.benchmarks import compare
 from sotlib.scattering import gaussian, morlet
 
 SAMPLES, BATCH = 2**16, 8
@@ -119,11 +119,3 @@ def run() -> dict:
         "rows": rows,
         "paths": len(scattering.paths),
     }
-
-
-def main() -> None:
-    print(show(run()))
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ import ot
 import torch
 
 from sotlib import Wasserstein1DLoss, wasserstein_1d
-from sotlib.companion.benchmarks import compare, grow, show
+from sotlib.companion.benchmarks import compare, grow
 
 PAIRS, BINS = 1088, 1025
 SIZES = (65, 129, 257, 513, 1025, 2049)
@@ -109,11 +109,3 @@ def run():
         ),
         "first call, in medians of the first row": {"compiling": compiling, "cached": cached},
     }
-
-
-def main() -> None:
-    print(show(run()))
-
-
-if __name__ == "__main__":
-    main()

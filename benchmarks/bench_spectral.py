@@ -5,7 +5,7 @@ import scipy.signal
 import torch
 
 from sotlib import STFT, MultiResolutionSTFTLoss, MultiScaleSpectralLoss
-from sotlib.companion.benchmarks import compare, show
+from sotlib.companion.benchmarks import compare
 
 SOUNDS, SAMPLES = 16, 16000
 PLAIN = "torch.stft"
@@ -78,11 +78,3 @@ def run():
         "seeds": [0],
         "rows": rows,
     }
-
-
-def main() -> None:
-    print(show(run()))
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,7 @@ import ot
 import torch
 
 from sotlib import ConvergenceWarning, sinkhorn_grid
-from sotlib.companion.benchmarks import compare, grow, show
+from sotlib.companion.benchmarks import compare, grow
 
 try:
     import geomloss
@@ -103,11 +103,3 @@ def run() -> dict:
         "rows": rows,
         "growth": series,
     }
-
-
-def main() -> None:
-    print(show(run()))
-
-
-if __name__ == "__main__":
-    main()

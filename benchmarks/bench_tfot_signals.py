@@ -13,7 +13,7 @@ from sotlib import (
     sinkhorn_grid,
     sliced_wasserstein,
 )
-from sotlib.companion.benchmarks import added_megabytes, compare, show
+from sotlib.companion.benchmarks import added_megabytes, beside, compare
 
 RATE, SECONDS, FFT = 8000, 2.0, 512
 PROJECTIONS, TIME_SCALE = 10, 1000.0
@@ -75,15 +75,7 @@ def run() -> dict:
     rows += compare("from the signals to the gradient in one of them", steps)
     if ours := added_megabytes(plan(1e-3)):
         memory = {"sotlib": ours, "matrix over all pairs (computed)": a.numel() ** 2 * 8 / 1e6}
-        rows += [
-            {
-                "task": f"{bins}, memory for one plan, ε = 0.001",
-                "name": name,
-                "megabytes": megabytes,
-                "ratio": megabytes / ours,
-            }
-            for name, megabytes in memory.items()
-        ]
+        rows += beside(f"{bins}, memory for one plan, ε = 0.001", memory, "megabytes")
     return {
         "title": "Transport between spectrograms",
         "measures": f"Two notes of {SECONDS:g} s at 8 kHz as magnitudes of an STFT, in float32. "
@@ -93,11 +85,3 @@ def run() -> dict:
         "device": "cpu",
         "rows": rows,
     }
-
-
-def main() -> None:
-    print(show(run()))
-
-
-if __name__ == "__main__":
-    main()

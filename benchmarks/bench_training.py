@@ -9,7 +9,7 @@ from unittest import mock
 import scipy.signal
 import torch
 
-from sotlib.companion.benchmarks import compare, show
+from sotlib.companion.benchmarks import beside, compare
 from sotlib.companion.experiments.sot import table as sot_table
 from sotlib.companion.runner.executors import SETTINGS
 from sotlib.pitch import _layers
@@ -183,8 +183,8 @@ def run():
         task = f"a training step, {BATCH} signals, {frames} frame{'s' * (frames > 1)} each"
         rows += compare(task, {"prepared targets": ours, "straightforward": plain})
         rows += compare(f"{task}: its parts", {"whole step": ours, **parts(ours)})
-        rows += _rows(f"{task}, on one thread", memory(frames))
-    rows += _rows("a step on two cores", two_cores())
+        rows += beside(f"{task}, on one thread", memory(frames))
+    rows += beside("a step on two cores", two_cores())
     return {
         "title": "Training the harmonic autoencoder",
         "measures": "A step of SOT-2048 (encoder, synthesiser, losses, backward, Adam) with "
@@ -195,19 +195,3 @@ def run():
         "seeds": [0],
         "rows": rows,
     }
-
-
-def _rows(task, seconds):
-    ours = next(iter(seconds.values()))
-    return [
-        {"task": task, "name": name, "seconds": value, "ratio": value / ours}
-        for name, value in seconds.items()
-    ]
-
-
-def main() -> None:
-    print(show(run()))
-
-
-if __name__ == "__main__":
-    main()

@@ -4,7 +4,7 @@ import torch
 from nnAudio.features import CQT1992v2
 
 from sotlib import CQT
-from sotlib.companion.benchmarks import compare, grow, show
+from sotlib.companion.benchmarks import compare, grow
 
 RATE = 16000
 OPTIONS = {"hop_length": 256, "fmin": 32.7, "n_bins": 250, "bins_per_octave": 36}
@@ -59,11 +59,3 @@ def run() -> dict:
             {name: growing(transform) for name, transform in transforms.items()},
         ),
     }
-
-
-def main() -> None:
-    print(show(run()))
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sotlib._core import check
 from sotlib.losses._signals import signal_pair
-from sotlib.losses.spectral import MultiScaleSpectralLoss
+from sotlib.losses.multi_scale_spectral import MultiScaleSpectralLoss
 from sotlib.transforms.stft import STFT
 
 CONVENTIONS = ("root", "mean_square")
@@ -71,8 +71,14 @@ def log_spectral_distance(
     """
     check.one_of("convention", convention, CONVENTIONS)
     x, y = signal_pair(x, y)
-    frames = {"fft_size": fft_size, "hop_length": hop_length, "window": "hann"}
-    stft = STFT(**frames, padding="end", normalized=True, square_magnitude=True).to(x.device)
+    stft = STFT(
+        fft_size=fft_size,
+        hop_length=hop_length,
+        window="hann",
+        padding="end",
+        normalized=True,
+        square_magnitude=True,
+    ).to(x.device)
     level_x, level_y = (10 * stft(s).clamp(min=POWER_FLOOR).log10() for s in (x, y))
     squares = (level_x - level_y).square().mean(-2)
     return squares.sqrt().mean() if convention == "root" else squares.mean()

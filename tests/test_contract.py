@@ -234,6 +234,7 @@ def test_autocast_changes_nothing(name, generator):
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @everything
 def test_compiles(name, generator):
     """Traced by `torch.compile`, values and gradients are those of the eager module."""
@@ -242,6 +243,57 @@ def test_compiles(name, generator):
     torch.compiler.reset()
     found = derive(torch.compile(module, backend="aot_eager"), data)
     torch.testing.assert_close(found, expected)
+
+
+@every_loss
+class TestOtherDerivatives:
+    def test_gradients_of_each_sound_by_vmap(self, kind, generator):
+        first, *others = kind.arguments(generator)
+        loss = kind.make(reduction="sum")
+
+        def alone(x, *rest):
+            return loss(x[None], *rest)
+
+        parts = [t if t.ndim == 1 else t[:, None] for t in others]
+        dims = tuple(None if t.ndim == 1 else 0 for t in others)
+        found = torch.func.vmap(torch.func.grad(alone), (0, *dims))(first, *parts)
+        _, expected = derive(loss, [first, *others])
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)
+
+    def test_forward_mode_is_the_gradient_along_a_direction(self, kind, generator):
+        first, *others = kind.arguments(generator)
+        direction, loss = noise(generator, *first.shape), kind.make()
+        _, found = torch.func.jvp(lambda x: loss(x, *others), (first,), (direction,))
+        _, gradient = derive(loss, [first, *others])
+        torch.testing.assert_close(found, (gradient * direction).sum())
+
+
+def second_derivative(loss, data, direction):
+    first = data[0].clone().requires_grad_()
+    (slope,) = torch.autograd.grad(loss(first, *data[1:]), first, create_graph=True)
+    return torch.autograd.grad((slope * direction).sum(), first)[0]
+
+
+# Losses without transport; the gradient of a transport is computed by hand.
+TWICE = {"MultiResolutionSTFTLoss", "SpectralLoss", "MultiScaleSpectralLoss", "JTFSLoss", "PNPLoss"}
+
+
+@pytest.mark.parametrize("name", sorted(TWICE))
+def test_second_derivatives(name, generator):
+    first, *others = arguments(name, generator)
+    direction, loss, step = noise(generator, *first.shape), MAKERS[name](), 1e-6
+    found = second_derivative(loss, [first, *others], direction)
+    ahead, behind = (derive(loss, [first + h * direction, *others])[1] for h in (step, -step))
+    expected = (ahead - behind) / (2 * step)
+    error = torch.linalg.vector_norm(found - expected)
+    assert error < 1e-4 * torch.linalg.vector_norm(expected)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES.keys() - TWICE))
+def test_a_second_derivative_of_transport_is_refused(name, generator):
+    data = arguments(name, generator)
+    with pytest.raises(RuntimeError, match="has no second derivative"):
+        second_derivative(MAKERS[name](), data, noise(generator, *data[0].shape))
 
 
 @everything

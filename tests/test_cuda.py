@@ -11,7 +11,7 @@ from torch import nn
 import sotlib
 from sotlib.companion.experiments.drum import matching as drum_matching
 from sotlib.companion.experiments.sot import table as sot_table
-from sotlib.companion.experiments.sot.training import Stopped
+from sotlib.companion.experiments.training import Stopped
 from sotlib.companion.records import read_record
 from sotlib.companion.runner.__main__ import main
 

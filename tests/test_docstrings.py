@@ -1,48 +1,127 @@
-"""Docstrings state the default values that the signatures have."""
+"""Signatures and docstrings say the same: names, defaults, choices; every type is written out."""
 
 import ast
 import inspect
+import itertools
 import re
+import types
+from typing import Literal, Union, get_args, get_origin
 
 import pytest
 import torch
 
 import sotlib
 
-CALLABLE = [name for name in sotlib.__all__ if callable(getattr(sotlib, name))]
+ENTRY = re.compile(r"([\w*]+(?:, [\w*]+)*)(?: : (.*))?")
+SIMPLE = {"int", "float", "bool", "str", "callable"}
 
 
-def stated(docstring):
-    """Names and default values as the section of the parameters gives them."""
-    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\S+\n-+\n|\Z)", docstring, re.M | re.S)
-    for line in section.group(1).splitlines() if section else ():
-        head = re.fullmatch(r"([\w, ]+) : (.+)", line)
-        if not head:
+def public_callables():
+    """Functions, classes and their public methods, by the name under which one finds them."""
+    for name in sotlib.__all__:
+        thing = getattr(sotlib, name)
+        yield name, thing
+        for key, member in vars(thing).items() if inspect.isclass(thing) else ():
+            member = getattr(member, "__func__", member)
+            if inspect.isfunction(member) and not key.startswith("_"):
+                yield f"{name}.{key}", member
+
+
+CALLABLES = dict(public_callables())
+every_callable = pytest.mark.parametrize("thing", CALLABLES.values(), ids=CALLABLES)
+
+
+def parameters(thing):
+    """Those of the signature that a caller gives; none of what others make or raise."""
+    made = hasattr(thing, "__dataclass_fields__") or hasattr(thing, "_fields")
+    if made or (inspect.isclass(thing) and issubclass(thing, Exception)):
+        return {}
+    found = inspect.signature(thing).parameters
+    return {name: p for name, p in found.items() if name not in ("self", "cls")}
+
+
+def documented(thing):
+    """Entries of the section Parameters: (names, what stands behind the colon or None)."""
+    lines = (inspect.getdoc(thing) or "").splitlines()
+    start = lines.index("Parameters") + 2 if "Parameters" in lines else len(lines)
+    entries = []
+    for line, following in itertools.pairwise([*lines[start:], ""]):
+        if following and set(following) == {"-"}:
+            break
+        if line and not line.startswith(" "):
+            match = ENTRY.fullmatch(line)
+            assert match, f"not `name : type, default X`: {line!r}"
+            entries.append((match[1].split(", "), match[2]))
+    return entries
+
+
+def alternatives(annotation):
+    """Members of a union but None, or the annotation alone."""
+    union = get_origin(annotation) in (Union, types.UnionType)
+    members = get_args(annotation) if union else (annotation,)
+    return [a for a in members if a is not type(None)]
+
+
+def choices(annotation):
+    """Values that a Literal allows, alone or in a union."""
+    literals = [a for a in alternatives(annotation) if get_origin(a) is Literal]
+    return {value for literal in literals for value in get_args(literal)}
+
+
+def stated(text, number):
+    """The defaults of so many parameters that a docstring gives; one may stand for all."""
+    text = text.replace(" and ", ", ")
+    try:
+        values = list(ast.literal_eval(f"[{text}]"))
+    except (ValueError, SyntaxError):
+        values = [getattr(torch, text)]  # a dtype
+    assert len(values) in (1, number), f"default {text} for {number} parameters"
+    return values * number if len(values) == 1 else values
+
+
+@every_callable
+def test_parameters_are_those_of_the_signature(thing):
+    entries = documented(thing)
+    names = [name.lstrip("*") for names, _ in entries for name in names]
+    if entries or inspect.isclass(thing) or thing.__name__ in sotlib.__all__:
+        assert names == list(parameters(thing))
+
+
+@every_callable
+def test_defaults_are_those_of_the_signature(thing):
+    for names, kind in documented(thing):
+        if kind is None:  # as for another function
             continue
-        names = head.group(1).split(", ")
-        if head.group(2).endswith("optional"):
-            yield from ((name, None) for name in names)
-        elif " default " in f" {head.group(2)}":
-            text = re.split(r"\bdefault ", head.group(2))[-1].replace(" and ", ", ")
-            text = re.sub(r"\bfloat(32|64)\b", r"'float\1'", text)
-            values = ast.literal_eval(f"[{text}]")
-            values = values * len(names) if len(values) == 1 else values
-            yield from zip(names, values, strict=True)
+        of = [parameters(thing)[name.lstrip("*")] for name in names]
+        default = re.search(r"(?:^|, )default (.*)", kind)
+        if default:
+            assert [p.default for p in of] == stated(default[1], len(of)), names
+            continue
+        expected = None if kind.endswith(", optional") else inspect.Parameter.empty
+        assert {p.default for p in of} == {expected}, f"{names} : {kind}"
 
 
-@pytest.mark.parametrize("name", CALLABLE)
-def test_defaults_are_those_of_the_signature(name):
-    public = getattr(sotlib, name)
-    for parameter, value in stated(inspect.getdoc(public) or ""):
-        default = inspect.signature(public).parameters[parameter].default
-        default = str(default).removeprefix("torch.") if default is torch.float32 else default
-        assert default == value, f"{parameter} is {default!r} and said to be {value!r}"
+@every_callable
+def test_kinds_and_choices_are_those_of_the_annotation(thing):
+    for names, kind in documented(thing):
+        if kind is None:
+            continue
+        kind = re.split(", (?:default|optional|shape)", kind)[0]
+        listed = re.search(r"\{.*?\}", kind)
+        for name in names:
+            annotation = parameters(thing)[name].annotation
+            assert choices(annotation) == (ast.literal_eval(listed[0]) if listed else set()), name
+            if kind in SIMPLE:
+                (one,) = alternatives(annotation)
+                assert getattr(one, "__name__", str(one)).lower() == kind, name
 
 
-def test_most_defaults_are_stated():
-    """Else the test above would pass by reading nothing."""
-    assert sum(len(list(stated(inspect.getdoc(getattr(sotlib, name)) or "")))
-               for name in CALLABLE) > 120  # fmt: skip
+@every_callable
+def test_every_type_is_written_out(thing):
+    for name, parameter in parameters(thing).items():
+        assert parameter.annotation is not parameter.empty, name
+    if inspect.isfunction(thing):
+        assert inspect.signature(thing).return_annotation is not inspect.Parameter.empty
 
 
 def defaults(function):

@@ -1,8 +1,13 @@
 """pyproject.toml is the only list of dependencies; lock, conda and wheel agree with it."""
 
+import functools
+import http.server
+import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 import tomllib
 import zipfile
 
@@ -21,8 +26,16 @@ def project(root):
 
 @pytest.fixture(scope="module")
 def lock(root):
-    lines = (root / "requirements.lock").read_text().splitlines()
-    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+    """Each requirement of the lock, with its hashes."""
+    text = (root / "requirements.lock").read_text().replace("\\\n", "")
+    lines = [line.split("--hash=") for line in text.splitlines() if not line.startswith("#")]
+    return {Requirement(line[0]): line[1:] for line in lines}
+
+
+@pytest.fixture(scope="module")
+def torch_version(root):
+    """The version that the Makefile pins."""
+    return re.search(r"^TORCH_VERSION := (.*)$", (root / "Makefile").read_text(), re.M)[1]
 
 
 @pytest.fixture(scope="module")
@@ -50,42 +63,89 @@ def wheel(root, tmp_path_factory):
     return path
 
 
-def _named(project):
-    """Every requirement that pyproject.toml lists for the locked extras."""
-    extras = project["optional-dependencies"]
-    return [
-        Requirement(text)
-        for text in [*project["dependencies"], *extras["book"], *extras["test"], *extras["bench"]]
-    ]
-
-
-def test_lock_pins_everything_exactly(lock):
-    for requirement in lock:
+def test_lock_pins_everything_exactly_and_with_hashes(root, lock):
+    for requirement, hashes in lock.items():
         (specifier,) = requirement.specifier
         assert specifier.operator == "=="
-        assert "+" not in specifier.version, f"{requirement} names one build"
+        assert hashes, requirement
+    assert "/" not in (root / "requirements.lock").read_text(), "a path or an address"
 
 
-def test_lock_satisfies_pyproject(root, project, lock):
+def test_lock_satisfies_pyproject(root, project, lock, torch_version):
     build = tomllib.loads((root / "pyproject.toml").read_text())["build-system"]["requires"]
     pinned = {canonical(r.name): next(iter(r.specifier)).version for r in lock}
-    for requirement in [*_named(project), *map(Requirement, build)]:
+    pinned["torch"] = torch_version
+    listed = [project["dependencies"], *project["optional-dependencies"].values(), build]
+    for requirement in (Requirement(text) for texts in listed for text in texts):
         name = canonical(requirement.name)
         assert name in pinned, f"requirements.lock lacks {name}: run make lock"
         assert pinned[name] in requirement.specifier, f"{name}: run make lock"
 
 
-def test_lock_leaves_the_build_of_torch_open(lock):
-    names = {canonical(requirement.name) for requirement in lock}
-    assert "torch" in names
-    assert not [name for name in names if name.startswith(("nvidia-", "triton"))]
+def test_lock_leaves_the_build_of_torch_open(root, lock, torch_version):
+    builds = re.compile("torch$|nvidia-|cuda-|triton$")
+    assert not [r.name for r in lock if builds.match(r.name)]
+    assert f"torch=={torch_version}" in (root / "requirements.lock").read_text(), "run make lock"
+
+
+def test_pre_commit_has_the_locked_ruff(root, lock):
+    (hook,) = yaml.safe_load((root / ".pre-commit-config.yaml").read_text())["repos"]
+    assert Requirement(f"ruff=={hook['rev'].removeprefix('v')}") in lock
+
+
+@pytest.fixture
+def indexes(tmp_path):
+    """The addresses of three indexes: CPU builds, pip's own, and one that never answers."""
+    for name, version in [("cpu", "9.0+cpu"), ("pip", "9.0")]:
+        folder = tmp_path / name / "torch"
+        folder.mkdir(parents=True)
+        with zipfile.ZipFile(folder / f"torch-{version}-py3-none-any.whl", "w") as archive:
+            metadata = f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n"
+            archive.writestr(f"torch-{version}.dist-info/METADATA", metadata)
+            tag = "Wheel-Version: 1.0\nTag: py3-none-any\n"
+            archive.writestr(f"torch-{version}.dist-info/WHEEL", tag)
+            archive.writestr(f"torch-{version}.dist-info/RECORD", "")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
+        socket.create_server(("127.0.0.1", 0)) as silent,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        hangs = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        yield {"cpu": f"{address}/cpu", "pip": f"{address}/pip", "hangs": hangs}
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("build", "index", "version", "said"),
+    [
+        ("cpu", "cpu", "9.0+cpu", "torch: the build of http://127"),
+        ("cpu", "hangs", "9.0", "does not answer; the build that pip finds"),
+        ("cpu", "missing", "9.0", "does not answer; the build that pip finds"),
+        ("cuda", "cpu", "9.0", "torch: the build that pip finds"),
+    ],
+)
+def test_build_of_torch(root, tmp_path, indexes, build, index, version, said):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PIP_")}
+    environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": indexes["pip"]}
+    environment |= {"NO_PROXY": "127.0.0.1", "PIP_NO_CACHE_DIR": "1"}
+    address = indexes.get(index, "http://127.0.0.1:9")
+    command = [sys.executable, str(root / "tools/torch_build.py"), build, address, "torch==9.0"]
+    command += ["--target", str(tmp_path / "target")]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert said in run.stdout
+    assert (tmp_path / f"target/torch-{version}.dist-info").is_dir()
 
 
 def test_environment_installs_from_pyproject(root, project):
     content = yaml.safe_load((root / "environment.yml").read_text())
     conda = [item for item in content["dependencies"] if isinstance(item, str)]
     (pip,) = [item["pip"] for item in content["dependencies"] if isinstance(item, dict)]
-    assert pip == ["-e .[book]"]
+    # The CPU build of torch, as in the Makefile.
+    (index,) = re.findall(r"^TORCH_INDEX \?= (.*)$", (root / "Makefile").read_text(), re.M)
+    assert pip == [f"--extra-index-url {index}", "-e .[book]"]
     assert "book" in project["optional-dependencies"]
     assert "pip" in conda
     (python,) = [item.split("=")[-1] for item in conda if item.startswith("python")]
@@ -93,14 +153,16 @@ def test_environment_installs_from_pyproject(root, project):
     assert {re.split("[=<>]", item)[0] for item in conda} == {"python", "pip"}
 
 
-def test_versions_agree(root, project):
-    assert project["version"] == sotlib.__version__
+def test_urls_name_the_repository_once_it_has_an_address(root, project):
+    address = yaml.safe_load((root / "_config.yml").read_text())["repository"]["url"]
+    assert project["urls"].get("Source", "") == address
+
+
+def test_versions_agree(root):
     citation = yaml.safe_load((root / "CITATION.cff").read_text())
     assert str(citation["version"]) == sotlib.__version__
-    changes = (root / "CHANGELOG.md").read_text()
-    heading = re.search(r"^## \[?v?([0-9][^\s\]]*)", changes, re.M)
-    assert heading
-    assert heading.group(1) == sotlib.__version__
+    heading = re.search(r"^## (\S+)", (root / "CHANGELOG.md").read_text(), re.M)
+    assert heading[1] == sotlib.__version__
 
 
 def test_wheel_carries_the_library_and_the_type_marker_without_the_companion(root, wheel):

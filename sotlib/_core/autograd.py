@@ -1,14 +1,24 @@
 """Functions that torch should call as they are, and when they may read a gradient."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import torch
 
-# `torch.compiler.disable` loads the whole compiler when a function is defined; torch's own
-# lazy form of it does so only where something is compiled.
-uncompiled = getattr(torch, "_disable_dynamo", None) or torch.compiler.disable
+Function = TypeVar("Function", bound=Callable)
+
+
+def uncompiled(function: Function) -> Function:
+    """Let `torch.compile` call a function as it is.
+
+    The public `torch.compiler.disable` loads the whole compiler when a function is defined, which
+    takes longer than all else in ``import sotlib``; torch's own lazy form of it when it is called.
+    """
+    return getattr(torch, "_disable_dynamo", torch.compiler.disable)(function)
 
 
 def batched(tensor: torch.Tensor) -> bool:
-    """Whether it stands for several, as under `torch.func.vmap`."""
+    """Whether it stands for several, as under `torch.func.vmap`; nothing public says it."""
     functorch = torch._C._functorch
     return functorch.is_batchedtensor(tensor) or functorch.is_legacy_batchedtensor(tensor)
 

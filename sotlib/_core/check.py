@@ -95,7 +95,8 @@ def non_negative(name, tensor):
     # In the order of memory: torch would copy a transposed tensor first.
     order = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
     low, high = torch.aminmax(tensor.detach().permute(order))
-    if not ((low >= 0) & (high < float("inf"))):  # NaN fails both; one wait for a GPU, not two
+    wrong = ~((low >= 0) & (high < float("inf")))  # NaN fails both; one wait for a GPU, not two
+    if holds_anywhere(wrong):
         finite(name, tensor)
         raise ValueError(
             f"{name} must not be negative (its minimum is {low.item():.3g}): a transport moves "
@@ -104,10 +105,19 @@ def non_negative(name, tensor):
     return tensor
 
 
-def first_derivative_only(name):
-    """Raise where a derivative is being taken of a gradient that was computed by hand."""
-    if torch.is_grad_enabled():  # in a backward pass: with create_graph=True
+def first_derivative_only(name, *second):
+    """Raise where a gradient that was computed by hand gets a gradient in turn."""
+    if any(upstream is not None for upstream in second):
         raise RuntimeError(
-            f"{name} has no second derivative: its gradient is computed by hand. Call backward or "
-            "torch.autograd.grad without create_graph=True."
+            f"{name} has no second derivative: its gradient is computed by hand, and cannot be "
+            "differentiated once more."
+        )
+
+
+def no_gradient_within(name, wanted):
+    """Raise where forward mode meets a tensor that wants a gradient, too."""
+    if wanted:
+        raise RuntimeError(
+            f"{name} has no second derivative, which forward mode of a tensor that requires a "
+            "gradient may ask for. Detach it, or call it under torch.no_grad()."
         )

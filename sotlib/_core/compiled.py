@@ -1,15 +1,22 @@
 """Compilation of small kernels with Numba."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from numba import njit
 
+Function = TypeVar("Function", bound=Callable)
+jit: Callable = partial(njit, nogil=True)
 
-def compiled(**options):
+
+def compiled(**options: object) -> Callable[[Function], Function]:
     """Compile a function, without Python's lock, and keep the result where there is a place."""
 
-    def decorate(function):
+    def decorate(function: Function) -> Function:
         try:
-            return njit(nogil=True, cache=True, **options)(function)
+            return jit(cache=True, **options)(function)
         except RuntimeError:  # neither the library's folder nor the user's can be written
-            return njit(nogil=True, **options)(function)
+            return jit(**options)(function)
 
     return decorate

@@ -42,15 +42,15 @@ class _Function(torch.autograd.Function):
     def backward(ctx, grad):
         function, tensors = ctx.function, ctx.saved_tensors
         if not readable(grad):
-            _, pull_back = torch.func.vjp(function.definition, *tensors)
+            pull_back = torch.func.vjp(function.definition, *tensors)[1]
             return None, *pull_back(grad)
         return None, *function.gradients(grad, *tensors)
 
     @staticmethod
     def jvp(ctx, _, *tangents):
         """The adjoint of the pull-back, which is linear: forward mode cannot be nested here."""
-        output, pull_back = torch.func.vjp(ctx.function.definition, *ctx.saved_tensors)
-        _, push_forward = torch.func.vjp(pull_back, torch.zeros_like(output))
+        output, pull_back = torch.func.vjp(ctx.function.definition, *ctx.saved_tensors)[:2]
+        push_forward = torch.func.vjp(pull_back, torch.zeros_like(output))[1]
         pairs = zip(tangents, ctx.saved_tensors, strict=True)
         return push_forward(tuple(torch.zeros_like(x) if t is None else t for t, x in pairs))[0]
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 EACH = 8  # pieces for a thread, unless others take them because it is held up
 
-_pools = {}
+_pools: dict[int, ThreadPoolExecutor] = {}
 os.register_at_fork(after_in_child=_pools.clear)  # threads do not survive a fork
 
 

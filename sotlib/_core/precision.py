@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 
@@ -22,4 +22,4 @@ def full_precision(forward: Method) -> Method:
         with torch.autocast(device, enabled=False):
             return forward(self, x, *arguments, **options)
 
-    return wrapped
+    return cast(Method, wrapped)

@@ -23,22 +23,33 @@ class TableModule(nn.Module):
         On 'meta', which keeps no numbers, that is the CPU.
         """
         device = torch.get_default_device()
-        device = "cpu" if device.type == "meta" else device
+        device = torch.device("cpu") if device.type == "meta" else device
         for dtype, precision in _PRECISIONS.items():
             rounded = torch.from_numpy(np.ascontiguousarray(array, dtype=precision))
             self.register_buffer(f"{name}_{_suffix(dtype)}", rounded.to(device), persistent=False)
 
-    def tables(self, dtype: torch.dtype) -> Callable[[str], Tensor | None]:
-        """Find a table by name, or None, in the precision of ``dtype``."""
+    def tables(self, dtype: torch.dtype) -> Callable[[str], Tensor]:
+        """Find a table by name, in the precision of ``dtype``."""
         suffix = _suffix(dtype)
-        return lambda name: self._buffers.get(f"{name}_{suffix}")
+
+        def find(name: str) -> Tensor:
+            table = self._buffers.get(f"{name}_{suffix}")
+            if table is None:
+                raise LookupError(
+                    f"{type(self).__name__} has no table {name!r} in {dtype}; keep one with "
+                    f"add_table({name!r}, ...)."
+                )
+            return table
+
+        return find
 
     def _apply(self, fn, recurse=True):
         if recurse:
             for child in self.children():
                 child._apply(fn)
         for name, buffer in self._buffers.items():
-            self._buffers[name] = buffer.to(fn(buffer[:0]).device)
+            if buffer is not None:
+                self._buffers[name] = buffer.to(fn(buffer[:0]).device)
         return self
 
 

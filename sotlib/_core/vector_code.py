@@ -6,6 +6,7 @@ product is more than twice as fast as that of libraries that do not use it there
 """
 
 import math
+from collections.abc import Callable
 
 from llvmlite import ir
 from numba import types
@@ -79,7 +80,7 @@ class _Code:
 
 
 @intrinsic
-def address(context, array, offset):
+def _address(context, array, offset):
     """Of the number at `offset` of a contiguous array."""
 
     def generate(context, builder, signature, arguments):
@@ -190,7 +191,7 @@ def _small_transform(code, re, im):
             start = code.add(start, middle) if k % 2 == 0 else code.subtract(start, middle)
         return weighted(start, sums, k, math.cos)
 
-    outputs = [None] * radix
+    outputs: list = [None] * radix
     for k in range(radix // 2 + 1):
         a, b = even(re, sums[0], k), even(im, sums[1], k)
         c, d = (weighted(None, x, k, math.sin) for x in differences)
@@ -200,6 +201,7 @@ def _small_transform(code, re, im):
     return outputs
 
 
+address: Callable = _address  # whose type asks for the context, which Numba fills in
 block_of_one, block_of_two, block_of_three = (_block(ROWS, vectors) for vectors in (1, 2, 3))
 row_of_three = _block(1, 3)
 RADICES = (5, 4, 3, 2)

@@ -2,7 +2,6 @@
 
 import datetime
 import functools
-import os
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -10,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
+
+from sotlib.companion.processes import cores
 
 PACKAGES = (
     *("sotlib", "torch", "numpy", "scipy", "numba", "librosa", "nnAudio", "monai", "POT"),
@@ -40,11 +41,10 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
 
 def machine() -> dict:
     """Processor, cores and threads, and the GPU where there is one; neither name nor place."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     found = {
         "system": platform.system(),
         "cpu": _cpu_model(),
-        "cores": cores,
+        "cores": cores(),
         "torch_threads": torch.get_num_threads(),
     }
     if torch.cuda.is_available():

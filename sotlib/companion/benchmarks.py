@@ -9,9 +9,9 @@ measures
 device
     ``cpu`` or ``cuda``.
 rows
-    From `compare`, one list for all tasks: mappings with ``task``, ``name``, ``seconds`` (or
-    ``megabytes``, from `added_megabytes`) and ``ratio``, the quotient to the first row of the
-    same task, which is ours.
+    From `compare` and `beside`, one list for all tasks: mappings with ``task``, ``name``,
+    ``seconds`` (or ``megabytes``, from `added_megabytes`) and ``ratio``, the quotient to the first
+    row of the same task, which is ours.
 growth
     Optional, from `grow`: ``size`` (what grows, with its unit) and ``series``, each with
     ``name``, ``sizes`` and ``seconds``.
@@ -23,8 +23,8 @@ recorded under ``results/benchmarks/``.
 import argparse
 import ctypes
 import gc
-import importlib.util
 import math
+import runpy
 import statistics
 import sys
 import time
@@ -69,11 +69,15 @@ def compare(task: str, contestants: Mapping[str, Callable], *, repeats: int = 7)
     for _ in range(repeats):
         for name, function in contestants.items():
             times[name].append(_timed(function, calls[name]))
-    seconds = {name: statistics.median(values) for name, values in times.items()}
-    ours = next(iter(seconds.values()))
+    return beside(task, {name: statistics.median(values) for name, values in times.items()})
+
+
+def beside(task: str, values: Mapping[str, float], quantity: str = "seconds") -> list[dict]:
+    """Rows of what was measured otherwise, by name, ours first."""
+    ours = next(iter(values.values()))
     return [
-        {"task": task, "name": name, "seconds": value, "ratio": value / ours}
-        for name, value in seconds.items()
+        {"task": task, "name": name, quantity: value, "ratio": value / ours}
+        for name, value in values.items()
     ]
 
 
@@ -151,25 +155,22 @@ def check_results(results: Mapping) -> None:
             raise ValueError(f"growth of {series['name']}: as many seconds as sizes, at least one")
 
 
-def record(script: Path, folder: Path) -> Path:
-    """Run one benchmark script and write what it returns; return the file."""
-    spec = importlib.util.spec_from_file_location(script.stem, script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def record(script: Path, folder: Path) -> dict:
+    """Run one benchmark script, and record and return what it returns."""
+    run = runpy.run_path(str(script))["run"]
     begin = time.perf_counter()
-    results = module.run()
+    results = run()
     seconds = time.perf_counter() - begin
     check_results(results)
-    path = folder / f"{script.stem.removeprefix('bench_')}.json"
     write_record(
-        path,
+        folder / f"{script.stem.removeprefix('bench_')}.json",
         kind="benchmark",
         configuration={"script": script.name},
         results=results,
         seeds=results.get("seeds", ()),
         seconds=seconds,
     )
-    return path
+    return results
 
 
 def show(results: Mapping) -> str:
@@ -201,11 +202,9 @@ def main(arguments: list[str] | None = None) -> int:
     faults = []
     for script in scripts:
         try:
-            path = record(script, options.out)
+            print(show(record(script, options.out)), flush=True)
         except Exception as error:
             faults.append(f"{script}: {type(error).__name__}: {error}")
-            continue
-        print(f"recorded {path}", flush=True)
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
     return int(bool(faults) or not scripts)

@@ -14,6 +14,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from sotlib.companion.files import replacing
+
 
 class CheckpointError(ValueError):
     """A checkpoint is damaged; the message names the file."""
@@ -63,15 +65,8 @@ def save_checkpoint(path: str | os.PathLike, tensors: Mapping, numbers: Mapping)
     }
     text = json.dumps(numbers)
     metadata = {"numbers": text, "digest": _digest(tensors, text)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         save_file(tensors, temporary, metadata)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from sotlib.companion._provenance import provenance
+from sotlib.companion.files import write_atomically
 
 SCHEMA = 1
 BUDGETS = ("paper", "reduced")
@@ -91,16 +92,7 @@ def write_record(
         "provenance": provenance() | {"seconds": None if seconds is None else round(seconds, 1)},
     }
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, text)
     return record
 
 

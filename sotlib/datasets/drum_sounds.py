@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from sotlib._core import check
-from sotlib.synths.drum import LOG10, rectangular_drum
+from sotlib.synths.drum import LOG10, DrumSettings, Rejection, rectangular_drum
 
 CELLS = 10  # along each of the five axes
 SIZE = CELLS**5
@@ -36,14 +37,14 @@ class DrumSounds(Dataset):
 
     Parameters
     ----------
-    fold : {"train", "validation", "test", "all"}
+    fold : {'train', 'validation', 'test', 'all'}, default 'train'
         Validation: the 6^5 = 7776 cells in the middle (all digits from 2 to 7). Test: 10 000 of
         the other 92 224, drawn at random. Train: the remaining 82 224.
-    seed : int
+    seed : int, default 0
         Decides the draws in the cells and which cells are the test fold.
     sample_rate, samples, rejection
         As for `rectangular_drum`.
-    dtype : torch.dtype
+    dtype : torch.dtype, default float32
         Of parameters and sounds.
 
     Attributes
@@ -75,19 +76,19 @@ class DrumSounds(Dataset):
 
     def __init__(
         self,
-        fold: str = "train",
+        fold: Literal["train", "validation", "test", "all"] = "train",
         *,
         seed: int = 0,
         sample_rate: float = 22050,
         samples: int = 2**16,
-        rejection: str = "mode",
+        rejection: Rejection = "mode",
         dtype: torch.dtype = torch.float32,
     ):
         self.ids = fold_ids(fold, seed=seed)
         self.theta = cell_parameters(self.ids, seed=seed)
         self.fold = fold
         self.dtype = dtype
-        self.settings = {"sample_rate": sample_rate, "samples": samples, "rejection": rejection}
+        self.settings = DrumSettings(sample_rate=sample_rate, samples=samples, rejection=rejection)
         rectangular_drum(self.theta[:0], **self.settings)  # wrong settings fail here, not later
 
     def __len__(self) -> int:
@@ -110,14 +111,14 @@ class DrumSounds(Dataset):
         IndexError
             Where an index is not in the fold.
         """
-        indices = torch.as_tensor(indices, device="cpu")
-        outside = (indices < -len(self)) | (indices >= len(self))
+        chosen = torch.as_tensor(indices, device="cpu")
+        outside = (chosen < -len(self)) | (chosen >= len(self))
         if outside.any():
             raise IndexError(
                 f"index must lie in -{len(self)} … {len(self) - 1} (the {self.fold} fold); "
-                f"got {indices[outside][0].item()}."
+                f"got {chosen[outside][0].item()}."
             )
-        theta = self.theta[indices].to(self.dtype)
+        theta = self.theta[chosen].to(self.dtype)
         return theta, rectangular_drum(theta, **self.settings)
 
 

@@ -1,5 +1,7 @@
 """The synthetic data set of the SOT paper: short harmonic signals of constant pitch."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -76,14 +78,14 @@ class HarmonicSignals:
 
     def __init__(
         self,
-        fold: str = "train",
+        fold: Literal["train", "validation", "test", "all"] = "train",
         *,
         seed: int = 0,
         size: int = 4000,
         samples: int = 4096,
         sample_rate: float = 16000,
-        counts: str = "published",
-        first_phase: int = 1,
+        counts: Literal["published", "uniform"] = "published",
+        first_phase: Literal[1, 0] = 1,
     ):
         check.one_of("fold", fold, FOLDS)
         check.one_of("counts", counts, COUNTS)

@@ -2,10 +2,11 @@
 
 from sotlib.losses.multi_resolution_sot import MultiResolutionSOTLoss
 from sotlib.losses.multi_resolution_stft import MultiResolutionSTFTLoss
+from sotlib.losses.multi_scale_spectral import MultiScaleSpectralLoss
 from sotlib.losses.pnp import PNPLoss, pnp_loss
 from sotlib.losses.scattering import JTFSLoss, jtfs_distance, jtfs_features
 from sotlib.losses.sot import Wasserstein1DLoss
-from sotlib.losses.spectral import MultiScaleSpectralLoss, SpectralLoss
+from sotlib.losses.spectral import SpectralLoss
 from sotlib.losses.time_frequency import SinkhornSpectrogramLoss, SlicedSpectrogramLoss
 
 __all__ = [

@@ -63,7 +63,7 @@ class _SpectralDifference(torch.autograd.Function):
     def backward(ctx, grad, _):
         x, target, gradient = ctx.saved_tensors
         if torch.is_grad_enabled():  # the gradient shall be differentiated in turn
-            _, pull_back = torch.func.vjp(lambda x: difference(ctx.stft(x), target, ctx.terms), x)
+            pull_back = torch.func.vjp(lambda x: difference(ctx.stft(x), target, ctx.terms), x)[1]
             return *pull_back(grad), None, None, None
         return grad[:, None] * gradient, None, None, None
 
@@ -107,6 +107,7 @@ def _evaluate(x, target, stft, terms):
         logs = [t.clamp(min=terms.floor).log_() if weights[1] else t for t in (ours, other)]
         arrays = [rows(t) for t in (ours, other, *logs)]
         constants = np.array([*weights, terms.floor], dtype=pairs.dtype)
-        kernels.differences(pairs, *arrays, *constants, terms.p, stft.fft_size, total[part])
+        options = {"p": terms.p, "size": stft.fft_size, "sums": total[part]}
+        kernels.differences(pairs, *arrays, *constants, **options)
         gradient.add(part, spectrum)
     return torch.from_numpy(total @ weights).to(x), gradient.signals()

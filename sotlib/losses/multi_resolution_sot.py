@@ -16,7 +16,7 @@ class MultiResolutionSOTLoss(nn.Module):
 
     Parameters
     ----------
-    transform : str, default 'stft'
+    transform : {'stft', 'mel', 'cqt', 'vqt', 'identity'} or Transform, default 'stft'
         As for `Wasserstein1DLoss`.
     fft_sizes, hop_lengths : sequence of int, default (1024, 2048, 512) and (256, 512, 128)
         One entry per resolution.

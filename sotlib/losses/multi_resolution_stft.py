@@ -24,8 +24,10 @@ class MultiResolutionSTFTLoss(nn.Module):
 
     Parameters
     ----------
-    fft_sizes, hop_lengths, win_lengths : sequences of int
-        The resolutions. Default: (1024, 2048, 512), (120, 240, 50) and (600, 1200, 240).
+    fft_sizes, hop_lengths : sequence of int, default (1024, 2048, 512) and (120, 240, 50)
+        One entry per resolution.
+    win_lengths : sequence of int, default (600, 1200, 240)
+        The same.
     reduction : {'mean', 'sum', 'none'}, default 'mean'
         Over sounds; 'none' gives one value for each, `(batch,)` or `(batch, channels)`.
 

@@ -31,7 +31,7 @@ def pnp_loss(
         Parameters, in the units `metric` was computed in.
     metric : Tensor (batch, d, d)
         Of the targets, from `riemannian_metric`. The quadratic form is computed in its dtype.
-    damping : float
+    damping : float, default 0
         Lambda, 0 or more.
     reduction : {'mean', 'sum', 'none'}, default 'mean'
         Over the batch; 'none' gives one value for each prediction.
@@ -92,7 +92,7 @@ class PNPLoss(nn.Module):
 
     Parameters
     ----------
-    damping : float or policy
+    damping : float or policy, default 0
         A number stands for `ConstantDamping`.
     reduction : {'mean', 'sum', 'none'}, default 'mean'
         Over the batch; 'none' gives one value for each prediction.

@@ -18,7 +18,7 @@ def jtfs_features(S: Tensor, *, gain: float = GAIN) -> Tensor:
     ----------
     S : Tensor, any shape
         Scattering coefficients.
-    gain : float
+    gain : float, default 1000
         The factor before the modulus.
 
     Returns
@@ -52,7 +52,7 @@ def jtfs_distance(
         Signals; their leading dimensions must be equal or broadcast.
     scattering : TimeFrequencyScattering
         The transform.
-    gain : float
+    gain : float, default 1000
         See `jtfs_features`.
 
     Returns
@@ -92,7 +92,7 @@ class JTFSLoss(nn.Module):
     ----------
     scattering : TimeFrequencyScattering
         The transform, which may be shared.
-    gain : float
+    gain : float, default 1000
         See `jtfs_features`.
     reduction : {'mean', 'sum', 'none'}, default 'mean'
         Over sounds; 'none' gives one value for each pair.

@@ -6,14 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
+from sotlib.losses._representations import mass_pair, position_pair, representation_pair
 from sotlib.losses._signals import (
     Reduction,
     checked_reduction,
     reduced,
-    same_kind,
     signal_pair,
     squared_once,
-    widen,
 )
 from sotlib.transforms.base import SCALINGS, Transform
 from sotlib.transforms.cqt import CQT
@@ -57,9 +56,9 @@ class Wasserstein1DLoss(nn.Module):
         Transport along frequency (-1) or along time (-2; positions are frame indices).
     apply_root : bool, default False
         :math:`W_p` instead of :math:`W_p^p`, per frame.
-    circular, log : bool, default False
-        Options of ``sot-loss`` that the paper does not use; True is refused.
-    device : str, default 'cpu'
+    circular : bool, default False
+        An option of ``sot-loss`` that the paper does not use; True is refused.
+    device : str or torch.device, default 'cpu'
         Where the buffers are created; ``.to(device)`` moves them as usual.
     fft_size, hop_length, win_length, window : default 1024, 256, None, 'flattop'
         As for `STFT`; `window` also shapes the kernels of the CQT, not the mel transform.
@@ -75,6 +74,8 @@ class Wasserstein1DLoss(nn.Module):
         Where the bins lie, see `STFT.positions`.
     square_magnitude : bool, default False
         Power instead of magnitude.
+    log : bool, default False
+        As `circular`.
     reduce : bool, default True
         False: one value per frame, shape `(batch · frames,)`, instead of a mean over frames.
     reduction : {'mean', 'sum', 'none'}, default 'mean'
@@ -127,10 +128,10 @@ class Wasserstein1DLoss(nn.Module):
         n_mels: int = 128,
         n_bins: int = 250,
         bins_per_semitone: int = 3,
-        bins_per_octave: int | None = None,
         gamma: float = 0,
         fmin: float = 32.7,
         fmax: float | None = None,
+        bins_per_octave: int | None = None,
         sample_rate: float = 22050,
         bin_position_scaling: Literal["normalized", "normalized_linear", "absolute"] = "normalized",
         square_magnitude: bool = False,
@@ -157,19 +158,25 @@ class Wasserstein1DLoss(nn.Module):
                 "return_quantiles as they are."
             )
         self.return_quantiles = return_quantiles
-        frames = {"fft_size": fft_size, "hop_length": hop_length, "sample_rate": sample_rate}
+        self.transform: Transform | None = None
         if isinstance(transform, Transform):
             self.transform = transform
             squared_once(transform, square_magnitude)
-        elif transform in (None, "identity"):
-            self.transform = None
         elif transform == "stft":
             self.transform = STFT(
-                **frames, win_length=win_length, window=window, square_magnitude=square_magnitude
+                fft_size=fft_size,
+                hop_length=hop_length,
+                win_length=win_length,
+                window=window,
+                sample_rate=sample_rate,
+                square_magnitude=square_magnitude,
             )
         elif transform == "mel":
-            self.transform = MelSpectrogram(**frames, n_mels=n_mels)
-        elif check.one_of("transform", transform, TRANSFORMS):
+            self.transform = MelSpectrogram(
+                fft_size=fft_size, hop_length=hop_length, n_mels=n_mels, sample_rate=sample_rate
+            )
+        elif transform not in (None, "identity"):
+            check.one_of("transform", transform, TRANSFORMS)
             self.transform = CQT(
                 sample_rate=sample_rate,
                 hop_length=hop_length,
@@ -206,7 +213,7 @@ class Wasserstein1DLoss(nn.Module):
         Tensor
             A scalar, or what `reduction`, `reduce` and `return_quantiles` say.
         """
-        pair = _representations(x, y) if self.transform is None else signal_pair(x, y)
+        pair = representation_pair(x, y) if self.transform is None else signal_pair(x, y)
         sounds = x.shape[:1] if self.transform is None else x.shape[:-1]
         x, y = pair
         with torch.autocast(x.device.type, enabled=False):
@@ -216,7 +223,7 @@ class Wasserstein1DLoss(nn.Module):
                 x, y = x.square(), y.square()
             if self.dim == -1:
                 x, y = x.transpose(-1, -2), y.transpose(-1, -2)
-            x, y = self._masses(x, y)
+            x, y = mass_pair(x, y, self.normalize, self.balanced, self.eps)
             arguments = x, y, *self._positions(x, y, x_positions, y_positions)
             if self.return_quantiles:
                 return quantiles(*arguments, names=NAMES)
@@ -225,32 +232,13 @@ class Wasserstein1DLoss(nn.Module):
                 cost = (cost + self.eps) ** (1 / self.p)
             return reduced(cost.mean(-1), self.reduction, sounds) if self.reduce else cost.flatten()
 
-    def _masses(self, x, y):
-        mass_x = x.sum(-1, keepdim=True).clamp(min=self.eps)
-        mass_y = y.sum(-1, keepdim=True).clamp(min=self.eps)
-        if self.normalize:
-            return x / mass_x, y / (mass_y if self.balanced else mass_x)
-        return x, y * (mass_x / mass_y) if self.balanced else y
-
     def _positions(self, x, y, x_positions, y_positions):
-        if x_positions is None and self.dim == -2:
+        known = None
+        if self.dim == -1 and self.transform is not None:
+            known = self.transform.positions(self.scaling)
+        elif self.dim == -2 and x_positions is None:
             x_positions = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
-        elif x_positions is None and self.transform is not None:
-            x_positions = self.transform.positions(self.scaling)
-        elif x_positions is None:
-            raise ValueError(
-                "x_positions is needed with transform='identity': a tensor of shape (bins,), for "
-                "example torch.linspace(0, 1, bins)."
-            )
-        if y_positions is None and self.transform is not None and self.dim == -1:
-            y_positions = self.transform.positions(self.scaling)
-        elif y_positions is None:
-            if y.shape[-1] != x.shape[-1]:
-                raise ValueError(
-                    f"y_positions is needed: x has {x.shape[-1]} bins and y has {y.shape[-1]}."
-                )
-            y_positions = x_positions
-        return tuple(torch.as_tensor(p, device=x.device) for p in (x_positions, y_positions))
+        return position_pair(x, y, x_positions, y_positions, known)
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
         # sot-loss keeps its constants in checkpoints; here they are not part of the state.
@@ -258,20 +246,3 @@ class Wasserstein1DLoss(nn.Module):
             if key.removeprefix(prefix).split(".")[0] in ("bin_positions", "transform_module"):
                 del state_dict[key]
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
-def _representations(x, y):
-    for name, tensor in (("x", x), ("y", y)):
-        check.floating(name, tensor)
-        if tensor.ndim != 3:
-            raise ValueError(
-                f"{name} must have shape (batch, bins, frames) with transform='identity'; got "
-                f"{tuple(tensor.shape)}. Add missing dimensions with unsqueeze."
-            )
-        check.non_negative(name, tensor)
-    if (x.shape[0], x.shape[2]) != (y.shape[0], y.shape[2]):
-        raise ValueError(
-            f"x and y must agree in batch and frames; got shapes {tuple(x.shape)} and "
-            f"{tuple(y.shape)}."
-        )
-    return tuple(widen(t) for t in same_kind(x, y))

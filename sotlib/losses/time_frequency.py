@@ -1,78 +1,18 @@
 """Losses that move the mass of a whole spectrogram over the time-frequency plane."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sotlib._core import check
-from sotlib.losses._signals import (
-    Reduction,
-    checked_reduction,
-    reduced,
-    signal_pair,
-    squared_once,
-)
+from sotlib.losses._signals import Reduction, reduced, signal_pair
+from sotlib.losses._spectrogram_transport import SpectrogramTransport
 from sotlib.transforms.base import Transform
 from sotlib.transport.divergence import sinkhorn_divergence
 from sotlib.transport.sinkhorn import sinkhorn_grid
 from sotlib.transport.sliced import sliced_wasserstein
 
-# Mass of a silent spectrogram beside one that is not, where masses are not made equal.
-SILENCE = 1e-6
 
-
-class _SpectrogramTransport(nn.Module):
-    """What both losses share: signals to masses on a plane in Hz and seconds."""
-
-    def __init__(
-        self,
-        transform: Transform,
-        *,
-        square_magnitude: bool,
-        time_scale: float,
-        unit: float,
-        reduction: Reduction,
-    ):
-        super().__init__()
-        self.reduction = checked_reduction(reduction)
-        if not isinstance(transform, Transform):
-            raise TypeError(
-                f"transform must be one of the library's transforms, such as STFT(…, "
-                f"sample_rate=…), which give the bins their frequencies; got {transform!r}."
-            )
-        self.transform = transform
-        self.square_magnitude = squared_once(transform, square_magnitude)
-        self.time_scale = check.positive("time_scale", time_scale)
-        self.unit = check.positive("unit", unit)
-
-    def _plane(self, frames):
-        """The axes of the transform in units, and the time scale that fits them."""
-        framing = getattr(self.transform, "stft", self.transform)
-        seconds = framing.hop_length / self.transform.sample_rate
-        freqs = self.transform.positions("absolute").double() / self.unit
-        times = torch.arange(frames, dtype=torch.float64, device=freqs.device) * seconds
-        return {"freqs": freqs, "times": times, "time_scale": self.time_scale / self.unit}
-
-    def _masses(self, x, y, *, balanced):
-        x, y = self.transform(x), self.transform(y)
-        if self.square_magnitude:
-            x, y = x.square(), y.square()
-        mass_x, mass_y = (s.sum((-2, -1), keepdim=True) for s in (x, y))
-        tiny = torch.finfo(x.dtype).tiny * x[0].numel()
-        silent_x, silent_y = mass_x <= tiny, mass_y <= tiny
-        if balanced:
-            return _scaled(x, mass_x, silent_x, 1.0), _scaled(y, mass_y, silent_y, 1.0)
-        scale = torch.where(silent_y, mass_x, mass_y).detach()
-        instead = torch.where(silent_x & silent_y, 1.0, SILENCE)
-        return _scaled(x, scale, silent_x, instead), _scaled(y, scale, silent_y, instead)
-
-
-def _scaled(spectrogram, scale, silent, instead):
-    """Divide by the scale; where silent, return a uniform mass of that sum ``instead``."""
-    scaled = spectrogram / torch.where(silent, 1.0, scale)
-    return torch.where(silent, instead / spectrogram[0].numel(), scaled)
-
-
-class SinkhornSpectrogramLoss(_SpectrogramTransport):
+class SinkhornSpectrogramLoss(SpectrogramTransport):
     r"""Entropic transport between the spectrograms of two signals, over time and frequency.
 
     Parameters
@@ -171,20 +111,24 @@ class SinkhornSpectrogramLoss(_SpectrogramTransport):
         return reduced(values, self.reduction, x.shape[:-1])
 
 
-class SlicedSpectrogramLoss(_SpectrogramTransport):
+class SlicedSpectrogramLoss(SpectrogramTransport):
     r"""Sliced Wasserstein distance between the spectrograms of two signals.
 
     Parameters
     ----------
-    transform, square_magnitude, unit, reduction
-        As for `SinkhornSpectrogramLoss`; with ``apply_root`` the unit divides the loss once.
+    transform, square_magnitude
+        As for `SinkhornSpectrogramLoss`.
     time_scale : float, default 1000.0
         Hz that cost as much as one second: the paper's k in the projections
         :math:`k\, t \cos\varphi + \omega \sin\varphi`, the root of the one in its ground cost.
-    n_projections, half_circle, p, apply_root
+    n_projections, half_circle
         As for `sliced_wasserstein`.
     generator : torch.Generator, optional
         Draw new directions from it at each call.
+    p, apply_root
+        As for `sliced_wasserstein`.
+    unit, reduction
+        As for `SinkhornSpectrogramLoss`; with `apply_root` the unit divides the loss once.
 
     Raises
     ------

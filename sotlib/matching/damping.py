@@ -14,7 +14,7 @@ class Damping:
         Damping of the first epoch, 0 or more.
     """
 
-    _state = ("initial", "value")
+    _state: tuple[str, ...] = ("initial", "value")
 
     def __init__(self, initial: float):
         if initial != 0:
@@ -87,7 +87,7 @@ class ScheduledDamping(Damping):
         Damping of the first epoch, above `final`.
     epochs : int
         n, after how many epochs `final` is reached. The authors tried 5, 10, 15, …
-    final : float
+    final : float, default 1
         Damping reached then. The authors' 1 is an absolute number: choose it with the scale of
         the metric.
 
@@ -131,10 +131,10 @@ class AdaptiveDamping(Damping):
     ----------
     initial : float
         Damping of the first epoch, and its upper limit. The authors start from 10^20.
-    accelerate : float
+    accelerate : float, default 0.2
         Factor after an epoch with a validation loss below all earlier ones, in (0, 1]. The first
         epoch counts as an improvement.
-    brake : float
+    brake : float, default 1
         Factor after any other epoch, 1 or more. A loss that is not a number is no improvement.
 
     Notes

@@ -29,9 +29,9 @@ def jacobian(
         alone (no batch normalisation over the batch).
     theta : Tensor (batch, d)
         Parameters, in the units the Jacobian is wanted in.
-    chunk : int
+    chunk : int, default 16
         How many sounds at a time. Memory grows with it.
-    vectorize : bool
+    vectorize : bool, default True
         Whether to push the d directions through `phi_of_g` together, by vmap. Without it they go
         one after the other: less memory, more time, and no demands of vmap on `phi_of_g`.
 
@@ -159,7 +159,7 @@ def _forward_mode(phi_of_g, theta: torch.Tensor, vectorize: bool) -> torch.Tenso
     """Jacobians (sounds, features, d) of one chunk."""
 
     def slope(direction: torch.Tensor) -> torch.Tensor:
-        features, tangent = torch.func.jvp(phi_of_g, (theta,), (direction.expand_as(theta),))
+        features, tangent = torch.func.jvp(phi_of_g, (theta,), (direction.expand_as(theta),))[:2]
         if features.shape[:1] != theta.shape[:1]:
             raise ValueError(
                 f"phi_of_g must give one row of features for each of the {len(theta)} sounds; "

@@ -1,5 +1,7 @@
 """The network of the drum paper: from a sound to the parameters that would make it."""
 
+from typing import TypedDict, Unpack
+
 import torch
 from torch import nn
 
@@ -50,6 +52,16 @@ class LogCQT(CQT):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Features `(..., n_bins, frames)` of sounds `(..., samples)`."""
         return torch.log1p(super().forward(x) / FLOOR)
+
+
+class Framing(TypedDict, total=False):
+    """Arguments of `LogCQT`."""
+
+    sample_rate: float
+    hop_length: int
+    fmin: float
+    n_bins: int
+    bins_per_octave: int
 
 
 class SoundMatcher(nn.Module):
@@ -103,7 +115,7 @@ class SoundMatcher(nn.Module):
         *,
         parameters: int = 5,
         given: int | None = None,
-        **cqt: float,
+        **cqt: Unpack[Framing],
     ):
         super().__init__()
         check.count("parameters", parameters, least=2)
@@ -115,7 +127,7 @@ class SoundMatcher(nn.Module):
         self.norm = nn.BatchNorm2d(1)
         self.network = _efficientnet()
         # This order of axes in memory halves the time of a training step on a CPU.
-        self.network.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         outputs = parameters - (given is not None)
         self.head = nn.Linear(FEATURES, outputs, bias=False)
         self.head_norm = nn.BatchNorm1d(outputs)
@@ -139,7 +151,7 @@ class SoundMatcher(nn.Module):
         image = self.norm(features[:, None]).contiguous(memory_format=torch.channels_last)
         # sqrt(1/2): the standard deviation that batch normalisation gives before tanh.
         scaled = torch.tanh(0.5**0.5 * self.head_norm(self.head(self.network(image))))
-        if self.given is None:
+        if known is None:
             return scaled
         known = known.to(scaled)[:, None]
         return torch.cat([scaled[:, : self.given], known, scaled[:, self.given :]], -1)
@@ -186,5 +198,5 @@ def _efficientnet() -> nn.Module:
         in_channels=1,
         norm=("batch", {"eps": 1e-5, "momentum": 0.1}),
     )
-    network._fc = nn.Identity()
+    network._fc = nn.Identity()  # type: ignore[assignment]
     return network

@@ -42,11 +42,23 @@ class ParameterScaler(nn.Module):
     tensor([[100.,   4.]])
     """
 
-    def __init__(self, minimum: Sequence, maximum: Sequence, *, log10: Sequence[bool]):
+    in_log: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+
+    def __init__(
+        self,
+        minimum: Sequence[float] | torch.Tensor,
+        maximum: Sequence[float] | torch.Tensor,
+        *,
+        log10: Sequence[bool],
+    ):
         super().__init__()
         device = minimum.device if isinstance(minimum, torch.Tensor) else "cpu"
-        options = {"dtype": torch.float64, "device": device}
-        low, high = (torch.as_tensor(limit, **options).detach() for limit in (minimum, maximum))
+        low, high = (
+            torch.as_tensor(limit, dtype=torch.float64, device=device).detach()
+            for limit in (minimum, maximum)
+        )
         in_log = torch.as_tensor(log10, dtype=torch.bool, device=device)
         if low.ndim != 1 or low.shape != high.shape or low.shape != in_log.shape:
             raise ValueError(

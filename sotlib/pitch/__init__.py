@@ -1,9 +1,11 @@
 """Pitch estimation without labels: encoder, autoencoder, training."""
 
 from sotlib.pitch.autoencoder import HarmonicAutoencoder
+from sotlib.pitch.calibration import calibrate_pitch
 from sotlib.pitch.encoder import PitchEncoder
+from sotlib.pitch.equivariance import equivariance_loss
 from sotlib.pitch.scale import hz_to_unit, soft_argmax, unit_to_hz
-from sotlib.pitch.training import calibrate_pitch, equivariance_loss, pretrain_pitch
+from sotlib.pitch.training import pretrain_pitch
 
 __all__ = [
     "HarmonicAutoencoder",

@@ -56,7 +56,11 @@ def _value(spectra, *weights):
 
     problem = Problem(spectra, weights)
     out = spectra.new_empty(len(spectra), passes.FOURTH, spectra.shape[1])
-    problem.on_threads(lambda _, *work: passes.forward(*problem.arguments, *work, out.numpy()))
+    problem.on_threads(
+        lambda _, plan, space, start, stop: passes.forward(
+            *problem.arguments, plan, space, start, stop, out.numpy()
+        )
+    )
     return out
 
 
@@ -70,8 +74,8 @@ def _gradients(grad, spectra, *weights):
     groups = problem.groups
     sums = [problem.zeros() for _ in range(groups)]
     problem.on_threads(
-        lambda group, *work: passes.backward(
-            grad, *problem.arguments, *work, by_spectra.numpy(), sums[group]
+        lambda group, plan, space, start, stop: passes.backward(
+            grad, *problem.arguments, plan, space, start, stop, by_spectra.numpy(), sums[group]
         )
     )
     total = [sum(parts) for parts in zip(*sums, strict=True)]  # in an order that does not change

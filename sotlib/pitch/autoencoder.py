@@ -1,7 +1,7 @@
 """The harmonic autoencoder of the SOT paper: encoder, soft-argmax, synthesiser."""
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -85,7 +85,7 @@ class HarmonicAutoencoder(nn.Module):
         harmonics: int = 20,
         temperature: float = 0.1,
         roll_off: bool = False,
-        first_phase: int = 1,
+        first_phase: Literal[1, 0] = 1,
         dropout: float = 0.5,
     ):
         super().__init__()

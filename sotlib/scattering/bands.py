@@ -4,7 +4,7 @@ Spectra are one-sided (the signals are real) and hold Fourier coefficients, that
 (``norm="forward"``), which do not depend on the rate at which the signal was sampled.
 """
 
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -14,8 +14,10 @@ from torch.nn.functional import pad
 # A filter is cut off where it falls below this part of its peak.
 NEGLIGIBLE = 1e-9
 
+Array = TypeVar("Array", np.ndarray, Tensor)
 
-class Band(NamedTuple):
+
+class Band(NamedTuple, Generic[Array]):
     """Filters of equal rate, cut to their common band.
 
     ``positive`` holds their responses on the bins ``start``, ``start + 1``, …; ``negative`` on the
@@ -23,8 +25,8 @@ class Band(NamedTuple):
     """
 
     start: int
-    positive: np.ndarray | Tensor
-    negative: np.ndarray | Tensor
+    positive: Array
+    negative: Array
     length: int
 
     @property
@@ -33,7 +35,7 @@ class Band(NamedTuple):
         return max(self.start + self.positive.shape[-1], self.negative.shape[-1] + 1)
 
 
-def band(responses: np.ndarray, length: int) -> Band:
+def band(responses: np.ndarray, length: int) -> Band[np.ndarray]:
     """Cut responses of shape ``(filters, n)`` to their band, for outputs of ``length`` samples.
 
     Filters that are sampled at n / length reach less than ``length`` bins to each side, so that
@@ -54,7 +56,7 @@ def analyse(signal: Tensor) -> Tensor:
     return torch.fft.rfft(signal, norm="forward")
 
 
-def filter_band(spectrum: Tensor, filters: Band) -> Tensor:
+def filter_band(spectrum: Tensor, filters: Band[Tensor]) -> Tensor:
     """Outputs of the filters, complex, at their rate: ``(…, filters, length)``.
 
     ``spectrum`` has the shape ``(…, filters or 1, bins)``.

@@ -67,5 +67,5 @@ def path_table(keys: np.ndarray, psi1, psi2, psi_fr) -> PathTable:
 
 
 def _look_up(index: np.ndarray, bank: list[Wavelet]) -> np.ndarray:
-    absent = [Wavelet(math.nan, math.nan, math.nan)]  # what the index -1 finds
-    return np.array(bank + absent)[index].T
+    absent = math.nan, math.nan, math.nan  # what the index -1 finds
+    return np.array([*bank, absent])[index].T

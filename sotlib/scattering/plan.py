@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sotlib._core.tables import TableModule
 from sotlib.scattering.averaging import frames_inside, mean_over_support
@@ -22,13 +23,16 @@ FIRST_ORDER = -1  # stands for n2 where there is no second-order wavelet
 class ScatteringPlan(TableModule):
     """Filters as bands, averages over time and operators over channels, for one setting."""
 
+    _ranks: Tensor
+
     def __init__(self, setting: Setting):
         super().__init__()
         s = self.setting = setting
         self._is_global = s.T == "global"
-        self._log2_T = math.inf if self._is_global else int(math.log2(s.T))
+        self._log2_T = int(math.log2(s.padded if isinstance(s.T, str) else s.T))
         self._extents: dict[str, tuple[int, int]] = {}
         self._supports: dict[int, slice] = {}
+        self._averaged: set[int] = set()  # n2 where averages over channels follow
         self._slow = [n2 for n2 in range(len(s.psi2)) if s.channels(n2)]
         self._add_wavelets()
         self._add_time_average()
@@ -36,7 +40,7 @@ class ScatteringPlan(TableModule):
 
     def _rate(self, wavelet: Wavelet) -> int:
         """log2 of the step at which the output of a wavelet is sampled."""
-        return int(min(wavelet.j, self._log2_T))
+        return min(wavelet.j, self._log2_T)
 
     def _add_wavelets(self) -> None:
         s = self.setting
@@ -81,7 +85,7 @@ class ScatteringPlan(TableModule):
     def _add_time_average(self) -> None:
         s = self.setting
         self.frames = 1
-        if self._is_global:
+        if isinstance(s.T, str):  # "global"
             for log2_stride in {*self._rates, *(self._rate(s.psi2[n2]) for n2 in self._slow)}:
                 mean = mean_over_support(s.padded, s.left, s.samples, log2_stride)
                 self._supports[log2_stride] = slice(mean.start, mean.stop)
@@ -106,6 +110,7 @@ class ScatteringPlan(TableModule):
             operator = channel_operator(channels, s.psi_fr, impulses, s.F, filters)
             self.add_table(f"convolve{n2}", as_planes(operator.convolve))
             if operator.average is not None:
+                self._averaged.add(n2)
                 self.add_table(f"average{n2}", operator.average)
             keys.append(np.stack([operator.n1, np.full_like(operator.n1, n2), operator.n_fr], 1))
         n1, n2, n_fr = np.concatenate(keys).T
@@ -114,6 +119,6 @@ class ScatteringPlan(TableModule):
         self.register_buffer("_ranks", torch.from_numpy(ranks), persistent=False)
         return path_table(np.concatenate(keys)[ranks], s.psi1, s.psi2, s.psi_fr)
 
-    def _band(self, name: str, table) -> Band:
+    def _band(self, name: str, table) -> Band[Tensor]:
         start, length = self._extents[name]
         return Band(start, table(f"{name}_positive"), table(f"{name}_negative"), length)

@@ -42,16 +42,16 @@ class TimeFrequencyScattering(ScatteringPlan):
         Wavelets per octave of the first and of the second order.
     J_fr : int
         log2 of the largest scale over channels: 2**J_fr / Q[0] octaves.
-    Q_fr : int
+    Q_fr : int, default 1
         Frequential wavelets per octave.
-    T : int or "global"
+    T : int or {'global'}, default 'global'
         Width of the low-pass over time in samples, from 1 to the padded length; the output has
-        one frame every 2**floor(log2(T)) samples. "global" takes the mean over the signal, which
+        one frame every 2**floor(log2(T)) samples. 'global' takes the mean over the signal, which
         leaves one frame.
-    F : int or "global"
-        Width of the low-pass over channels, from 1 to 2**J_fr; 0 for none; "global" for the mean
+    F : int or {'global'}, default 0
+        Width of the low-pass over channels, from 1 to 2**J_fr; 0 for none; 'global' for the mean
         over the channels, which leaves one path for each pair of wavelets (``n1`` = -1).
-    padding : "reflect" or "zeros"
+    padding : {'reflect', 'zeros'}, default 'reflect'
         How signals continue at their ends.
 
     Attributes
@@ -199,4 +199,5 @@ class TimeFrequencyScattering(ScatteringPlan):
         return self._over_channels(inside, n2, table, table(f"weights{log2_stride}"))
 
     def _over_channels(self, signals: Tensor, n2: int, table, weights=None) -> Tensor:
-        return averaged_modulus(signals, table(f"convolve{n2}"), table(f"average{n2}"), weights)
+        average = table(f"average{n2}") if n2 in self._averaged else None
+        return averaged_modulus(signals, table(f"convolve{n2}"), average, weights)

@@ -1,6 +1,7 @@
 """The rectangular drum's modes: how fast each one vibrates, decays, and how loud it is struck."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -45,9 +46,9 @@ def modal_frequencies(
     ----------
     theta : Tensor (..., 5), float32 or float64
         As for `rectangular_drum`.
-    modes : (int, int)
+    modes : (int, int), default (10, 10)
         How many modes along each side.
-    log10 : bool
+    log10 : bool, default False
         Whether omega, p and D are given as log10.
 
     Returns
@@ -84,9 +85,9 @@ def modal_decays(
     ----------
     theta : Tensor (..., 5), float32 or float64
         As for `rectangular_drum`.
-    modes : (int, int)
+    modes : (int, int), default (10, 10)
         How many modes along each side.
-    log10 : bool
+    log10 : bool, default False
         Whether omega, p and D are given as log10.
 
     Returns
@@ -150,7 +151,7 @@ def without_nodes(grid: torch.Tensor) -> torch.Tensor:
     return grid.index_select(-2, first).index_select(-1, second).flatten(-2)
 
 
-def mode_numbers(modes: tuple[int, int], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def mode_numbers(modes: Sequence[int], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Numbers 1, 2, … along both axes of the mode grid, as a column and as a row."""
     first, second = (torch.arange(1, m + 1, dtype=torch.float64, device=device) for m in modes)
     return first[:, None], second[None, :]

@@ -66,12 +66,12 @@ def _gradients(options, grad, f0, amplitudes):
 
 def _on_threads(kernel, options, f0, amplitudes, *rest):
     samples, sample_rate, first_phase = options
-    inputs, rest = ([t.detach().numpy() for t in ts] for ts in ((f0, amplitudes), rest))
+    inputs, others = ([t.detach().numpy() for t in ts] for ts in ((f0, amplitudes), rest))
     hop = samples // f0.shape[1]
     fade = 0.5 - 0.5 * np.cos(np.pi * np.arange(hop) / hop)
     settings = fade, float(sample_rate), first_phase
     in_pieces(
-        lambda low, high: kernel(*inputs, *settings, low, high, *rest),
+        lambda low, high: kernel(*inputs, *settings, low, high, *others),
         len(f0),
         torch.get_num_threads(),
     )

@@ -1,6 +1,7 @@
 """The rectangular drum: a membrane with stiffness and damping, synthesised mode by mode."""
 
 import math
+from typing import Literal, TypedDict
 
 import torch
 from torch import nn
@@ -27,6 +28,7 @@ __all__ = [
     "rectangular_drum",
 ]
 
+Rejection = Literal["mode", "grid"]
 REJECTIONS = ("mode", "grid")
 
 
@@ -37,7 +39,7 @@ def rectangular_drum(
     samples: int = 2**16,
     modes: tuple[int, int] = (10, 10),
     log10: bool = False,
-    rejection: str = "mode",
+    rejection: Rejection = "mode",
     normalize: bool = True,
 ) -> torch.Tensor:
     r"""Sound of a rectangular drum, by the functional transformation method.
@@ -55,21 +57,21 @@ def rectangular_drum(
         ``pi * sample_rate``; its decay time tau in seconds, above 0; frequency-dependent damping
         p, 0 or more; dispersion D, 0 or more; side ratio alpha, above 0. (``RANGES`` of
         `_drum_modes.py` has the exact limits: 1e-9 stands for above 0.)
-    sample_rate : float
+    sample_rate : float, default 22050
         In Hz.
-    samples : int
+    samples : int, default 65536
         Length of the sound. Sample i is taken at ``i * samples / (samples - 1) / sample_rate``
         seconds: the authors' time axis includes its end point.
-    modes : (int, int)
+    modes : (int, int), default (10, 10)
         How many modes along each side.
-    log10 : bool
+    log10 : bool, default False
         Whether omega, p and D are given as log10, as in the published data set.
-    rejection : {"mode", "grid"}
-        What happens to modes at or above half the sample rate. ``"mode"`` drops each of them.
-        ``"grid"`` does as the authors' code: it drops whole rows and columns of the mode grid, by
+    rejection : {'mode', 'grid'}, default 'mode'
+        What happens to modes at or above half the sample rate. 'mode' drops each of them.
+        'grid' does as the authors' code: it drops whole rows and columns of the mode grid, by
         the largest count of such modes along each axis, and keeps an axis whole that would be
         left without modes. Either way the sound jumps where a mode crosses the limit.
-    normalize : bool
+    normalize : bool, default True
         Whether to divide by the peak. A silent sound stays silent.
 
     Returns
@@ -112,6 +114,17 @@ def rectangular_drum(
     return _normalize(sound) if normalize else sound
 
 
+class DrumSettings(TypedDict, total=False):
+    """Arguments of `rectangular_drum`."""
+
+    sample_rate: float
+    samples: int
+    modes: tuple[int, int]
+    log10: bool
+    rejection: Rejection
+    normalize: bool
+
+
 class RectangularDrum(nn.Module):
     """`rectangular_drum` as a module: ``(..., 5)`` to ``(..., samples)``.
 
@@ -138,12 +151,12 @@ class RectangularDrum(nn.Module):
         samples: int = 2**16,
         modes: tuple[int, int] = (10, 10),
         log10: bool = False,
-        rejection: str = "mode",
+        rejection: Rejection = "mode",
         normalize: bool = True,
     ):
         super().__init__()
         _check_settings(sample_rate, samples, modes, rejection)
-        self.settings = {
+        self.settings: DrumSettings = {
             "sample_rate": sample_rate,
             "samples": samples,
             "modes": modes,

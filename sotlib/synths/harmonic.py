@@ -1,6 +1,7 @@
 """The harmonic synthesiser: fundamental frequency and amplitudes in, sound out."""
 
 import math
+from typing import Literal
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ class HarmonicSynth(TableModule):
         samples: int = 4096,
         sample_rate: float = 16000,
         roll_off: bool = False,
-        first_phase: int = 1,
+        first_phase: Literal[1, 0] = 1,
     ):
         super().__init__()
         check.one_of("first_phase", first_phase, (1, 0))

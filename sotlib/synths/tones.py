@@ -28,8 +28,8 @@ def sinusoid(
         Length in samples.
     sample_rate : float
         In Hz.
-    amplitude, phase : float or Tensor, broadcastable with `frequency`
-        Peak amplitude, and phase at the first sample in radians.
+    amplitude, phase : float or Tensor, default 1 and 0
+        Peak amplitude, and phase at the first sample in radians; broadcastable with `frequency`.
     dtype : torch.dtype, default float32
         Of the result. The phase is always computed in double precision: in single precision its
         error grows along the signal (chapter ``sot/why`` shows what that does to a loss).
@@ -68,7 +68,7 @@ def sinusoid(
 
 def harmonic_signal(
     f0: float | Tensor,
-    amplitudes: Sequence | Tensor,
+    amplitudes: Sequence[float] | Tensor,
     *,
     samples: int,
     sample_rate: float,
@@ -88,8 +88,8 @@ def harmonic_signal(
         Length in samples.
     sample_rate : float
         In Hz. Harmonics at or above half of it are silent.
-    phases : float or Tensor, broadcastable with `amplitudes`
-        Phases at the first sample in radians.
+    phases : float or Tensor, default 0
+        Phases at the first sample in radians, broadcastable with `amplitudes`.
     dtype, device
         As for `sinusoid`; phases are computed in double precision.
 
@@ -123,7 +123,7 @@ def harmonic_signal(
     _check_frequency("f0", f0, sample_rate)
     phases = _double(phases, f0.device)
     phases = phases.expand(torch.broadcast_shapes(phases.shape, amplitudes.shape))
-    signal = 0.0
+    signal = f0.new_zeros(())
     for k in range(amplitudes.shape[-1]):  # one at a time: a batch of all harmonics is large
         frequency = (k + 1) * f0
         audible = frequency < sample_rate / 2
@@ -138,7 +138,7 @@ def harmonic_signal(
     return signal.to(dtype)
 
 
-def _double(value, device):
+def _double(value: float | Sequence[float] | Tensor, device: str | torch.device | None) -> Tensor:
     """In double precision; without a device a tensor stays where it is, whatever the default."""
     device = value.device if device is None and isinstance(value, Tensor) else device
     return torch.as_tensor(value, dtype=torch.float64, device=device)

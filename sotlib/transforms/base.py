@@ -69,7 +69,7 @@ class Transform(TableModule):
 
         Parameters
         ----------
-        scaling : {'normalized', 'normalized_linear', 'absolute'}
+        scaling : {'normalized', 'normalized_linear', 'absolute'}, default 'normalized'
             True spacing mapped to [0, 1]; bin index mapped to [0, 1]; or Hz.
 
         Returns

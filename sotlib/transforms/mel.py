@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import numpy as np
 from torch import Tensor
 
 from sotlib._core import check
@@ -15,10 +16,12 @@ class MelSpectrogram(Transform):
 
     Parameters
     ----------
-    fft_size, hop_length, sample_rate
+    fft_size, hop_length
         As for `STFT`, whose frames are centred here.
     n_mels : int, default 128
         Number of bands between 0 Hz and half the sample rate.
+    sample_rate : float, default 22050
+        In Hz.
     square_magnitude : bool, default True
         Bands add up power, or magnitude if False.
 
@@ -63,10 +66,11 @@ class MelSpectrogram(Transform):
             square_magnitude=square_magnitude,
         )
         self.shortest = self.stft.shortest
-        settings = {"sr": sample_rate, "n_fft": fft_size, "n_mels": n_mels}
         import librosa  # takes half a second, so only where it is needed
 
-        filters = librosa.filters.mel(**settings, htk=True, norm=None, dtype="float64")
+        filters = librosa.filters.mel(
+            sr=sample_rate, n_fft=fft_size, n_mels=n_mels, htk=True, norm=None, dtype=np.float64
+        )
         centres = librosa.mel_frequencies(n_mels + 2, fmax=sample_rate / 2, htk=True)[1:-1]
         self.add_table("filters", filters)
         self.add_table("frequencies", centres)

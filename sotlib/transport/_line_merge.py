@@ -1,10 +1,9 @@
-"""Compiled kernel of `ot1d`: cost and derivatives of rows, by one linear merge of their two sums.
+"""Compiled kernel of `line.py`: cost and derivatives of rows, by a linear merge of their two sums.
 
-`ot1d.py` explains the conventions; `_ot1d_sort.py` is the same mathematics written with sorts. All
+`line.py` explains the conventions; `_line_sort.py` is the same mathematics written with sorts. All
 sums run in double precision. Arrays of a row carry one entry more than the measure has bins: an
 infinite sum at the end, and the last position repeated, so that a measure stays at its last bin
-beyond its own mass. All in one file: of a function that it has compiled, Numba notices changes in
-the same file only.
+beyond its own mass.
 """
 
 import numpy as np
@@ -12,28 +11,13 @@ from numba import njit
 
 from sotlib._core.compiled import compiled
 from sotlib._core.pieces import in_pieces
+from sotlib.transport._line_gradients import cost, position_gradient, settle_edges, weight_gradient
 
+# Numba notices changes in this file only, so that it would go on with the machine code of old
+# helpers: whoever changes one of these files writes their new sum here. A test tells it.
+HELPERS = ("transport/_line_gradients.py",)
+SUM = "8e175de55cb52d49"
 CHAINS = 4
-
-
-@njit
-def _cost(d, p):
-    """Of moving by `d`: abs(d) ** p."""
-    if p == 2.0:
-        return d * d
-    if p == 1.0:
-        return abs(d)
-    return abs(d) ** p
-
-
-@njit
-def _slope(d, p):
-    """The derivative of `cost`."""
-    if p == 2.0:
-        return 2.0 * d
-    if p == 1.0:
-        return np.sign(d)
-    return p * np.sign(d) * abs(d) ** (p - 1.0)
 
 
 @njit
@@ -95,7 +79,7 @@ def _step(a, b, u, v, rank_a, rank_b, i, j, level, end, p):
     rank_a[i] = j
     rank_b[j] = i
     upper = min(min(a[i], b[j]), end)
-    added = (upper - level) * _cost(u[i] - v[j], p)
+    added = (upper - level) * cost(u[i] - v[j], p)
     from_a = np.uint64(a[i] <= b[j])
     return i + from_a, j + (np.uint64(1) - from_a), upper, added
 
@@ -151,117 +135,6 @@ def _merge_row(a, b, u, v, rank_a, rank_b, n, m, end, p):
     return cost0 + cost1 + cost2 + cost3
 
 
-@njit
-def _settle_edges(a, b, rank_a, rank_b, end):
-    """Equal sums at level 0 or `end` have one side only: the bins above, and below, that level."""
-    j = 0
-    while b[j] <= 0.0:
-        j += 1
-    i = 0
-    while a[i] <= 0.0:
-        rank_a[i] = j
-        i += 1
-    first, k = -1, b.shape[0] - 2
-    while k >= 0 and b[k] >= end:
-        if b[k] == end:
-            if first < 0:  # of a to reach it; all sums of b at this level have the same rank
-                first = np.int64(rank_b[k])
-                while first > 0 and a[first - 1] == end:
-                    first -= 1
-            rank_b[k] = first
-        k -= 1
-
-
-@njit
-def _weight_gradient(grad, slopes, size, cum, other, nearest, u, v, rank, end, tail, p):
-    """Derivative with respect to each weight, which raises its own and all later sums.
-
-    Raising a sum prolongs the stay at one position at the expense of the next, while the other
-    measure sits at bin `rank`. nearest[rank]: that sum of the other measure which may be equal.
-    """
-    slopes, counted = slopes[:size], size - 1
-    while counted > 0 and cum[counted - 1] > end:
-        counted -= 1
-    tied = 0
-    for k in range(counted):
-        r = rank[k]
-        slopes[k] = _cost(u[k] - v[r], p) - _cost(u[k + 1] - v[r], p)
-        tied += (nearest[r] == cum[k]) & (cum[k] < end)
-    slopes[counted:] = 0.0
-    if tied > 0:
-        _average_ties(slopes, counted, cum, other, u, v, rank, end, p)
-    _sum_from_the_end(slopes, tail, grad)
-
-
-@njit
-def _average_ties(slopes, counted, cum, other, u, v, rank, end, p):
-    """Where a sum of the other measure lies at the same level, it sits at two bins.
-
-    It is at `left` just below that level and at `right` just above.
-    """
-    level = np.nan
-    for k in range(counted):
-        if cum[k] != level:
-            level = cum[k]
-            left = right = rank[k]
-            while left > 0 and other[left - 1] == level:
-                left -= 1
-            while other[right] == level:
-                right += 1
-        if 0.0 < level < end:
-            below = _cost(u[k] - v[left], p) - _cost(u[k + 1] - v[left], p)
-            above = _cost(u[k] - v[right], p) - _cost(u[k + 1] - v[right], p)
-            slopes[k] = 0.5 * (below + above)
-
-
-@njit(fastmath={"reassoc"})
-def _total(values):
-    total = 0.0
-    for k in range(values.shape[0]):
-        total += values[k]
-    return total
-
-
-@njit
-def _sum_from_the_end(slopes, tail, sums):
-    """sums[k] = tail + slopes[k] + slopes[k + 1] + …, in four quarters side by side."""
-    size = slopes.shape[0]
-    quarter = size // 4
-    s0, s1 = slopes[:quarter], slopes[quarter : 2 * quarter]
-    s2, s3 = slopes[2 * quarter : 3 * quarter], slopes[3 * quarter :]
-    t3 = tail
-    t2 = t3 + _total(s3)
-    t1 = t2 + _total(s2)
-    t0 = t1 + _total(s1)
-    for k in range(s3.shape[0] - 1, quarter - 1, -1):
-        t3 += s3[k]
-        sums[3 * quarter + k] = t3
-    for k in range(quarter - 1, -1, -1):
-        t0 += s0[k]
-        t1 += s1[k]
-        t2 += s2[k]
-        t3 += s3[k]
-        sums[k], sums[quarter + k] = t0, t1
-        sums[2 * quarter + k], sums[3 * quarter + k] = t2, t3
-
-
-@njit
-def _position_gradient(grad_u, grad_v, a, b, u, v, n, m, end, p):
-    """Derivatives with respect to the positions: each bin moves what passes through it."""
-    grad_u[:], grad_v[:] = 0.0, 0.0
-    i, j, level = 0, 0, 0.0
-    for _ in range(n + m):
-        upper = min(min(a[i], b[j]), end)
-        added = (upper - level) * _slope(u[i] - v[j], p)
-        grad_u[min(i, n - 1)] += added
-        grad_v[min(j, m - 1)] -= added
-        level = upper
-        if a[i] <= b[j]:
-            i += 1
-        else:
-            j += 1
-
-
 @compiled()
 def merge_rows(xw, yw, xp, yp, p, cutoff, tol, start, stop, value, gx, gy, gu, gv):
     """Cost of rows `start` … `stop - 1`, and those derivatives whose arrays have rows.
@@ -297,23 +170,23 @@ def merge_rows(xw, yw, xp, yp, p, cutoff, tol, start, stop, value, gx, gy, gu, g
             end = min(end, total_x if abs(total_x - 1.0) <= tol else 1.0)
 
         value[row] = _merge_row(a, b, u, v, rank_a, rank_b, n, m, end, p)
-        _settle_edges(a, b, rank_a, rank_b, end)
+        settle_edges(a, b, rank_a, rank_b, end)
         grows = not balanced and end == larger
-        last = _cost(u[n - 1] - v[m - 1], p)
+        last = cost(u[n - 1] - v[m - 1], p)
         if gx.shape[0] > 0:
             tail = last if grows and total_x > total_y else 0.0
-            _weight_gradient(gx[row], slopes, n, a, b, b, u, v, rank_a, end, tail, p)
+            weight_gradient(gx[row], slopes, n, a, b, b, u, v, rank_a, end, tail, p)
         if gy.shape[0] > 0:
             tail = last if grows and total_y > total_x else 0.0
-            _weight_gradient(gy[row], slopes, m, b, a, below, v, u, rank_b, end, tail, p)
+            weight_gradient(gy[row], slopes, m, b, a, below, v, u, rank_b, end, tail, p)
         if gx.shape[0] > 0 and gy.shape[0] > 0 and balanced and end == larger:
             # Equal masses fix the potentials up to a constant: on the support f + g is the cost.
-            pair = _cost(u[first_x] - v[first_y], p)
+            pair = cost(u[first_x] - v[first_y], p)
             shift = 0.5 * (pair - gx[row, first_x] - gy[row, first_y])
             gx[row] += shift
             gy[row] += shift
         if gu.shape[0] > 0:
-            _position_gradient(gu[row], gv[row], a, b, u, v, n, m, end, p)
+            position_gradient(gu[row], gv[row], a, b, u, v, n, m, end, p)
 
 
 def merge(xw, yw, xp, yp, p, cutoff, tol, wanted, threads):

@@ -1,7 +1,7 @@
-"""The transport of `ot1d` by sorting, in batched tensor operations without a loop over rows.
+"""The transport of `line.py` by sorting, in batched tensor operations without a loop over rows.
 
-It serves CUDA, where the compiled merge of `_ot1d_merge` cannot run, and is the merge's oracle in
-the tests: both follow the conventions stated in `ot1d.py`.
+It serves CUDA, where the compiled merge of `_line_merge.py` cannot run, and is the merge's oracle
+in the tests: both follow the conventions stated in `line.py`.
 """
 
 import torch

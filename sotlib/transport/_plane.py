@@ -75,12 +75,12 @@ def check_masses(a, b):
                 f"least one bin, got {tuple(mass.shape)}"
             )
         check.finite(name, mass)
-        if (mass < 0).any():
+        if check.holds_anywhere(mass < 0):
             raise ValueError(
                 f"{name} holds negative mass (smallest {float(mass.min()):.3g}); pass a magnitude "
                 f"or power spectrogram, not decibels or a complex one"
             )
-        if not mass.flatten(-2).amax(-1).gt(0).all():
+        if check.holds_anywhere(mass.flatten(-2).amax(-1) <= 0):
             raise ValueError(
                 f"{name} is empty: at least one item of the batch has no mass; leave silent "
                 f"items out or give them a floor"
@@ -100,7 +100,9 @@ def check_masses(a, b):
 def check_balance(a, b, remedy):
     """Raise a ValueError where the masses of a and b differ by more than rounding."""
     mass_a, mass_b = a.detach().sum((-2, -1)), b.detach().sum((-2, -1))
-    if ((mass_a - mass_b).abs() > MASS_TOLERANCE * torch.maximum(mass_a, mass_b)).any():
+    if check.holds_anywhere(
+        (mass_a - mass_b).abs() > MASS_TOLERANCE * torch.maximum(mass_a, mass_b)
+    ):
         worst = torch.maximum(mass_a / mass_b, mass_b / mass_a).max()
         raise ValueError(
             f"a and b must have equal mass, but one is {float(worst):.6g} times the other; {remedy}"

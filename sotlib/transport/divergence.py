@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
+from sotlib._core.apart import apart
 from sotlib.transport._plane import check_balance, check_masses, largest_cost
 from sotlib.transport._sinkhorn.result import dual_value, to_layout
 from sotlib.transport._sinkhorn.solver import solve, solve_self
@@ -86,24 +86,29 @@ def sinkhorn_divergence(
             b,
             "normalise both, or pass marginal_penalty=1.0 (a relative penalty) to compare loudness",
         )
-    grid_a, grid_b = plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale)
     settings = checked_settings(
         epsilon, max_iter, tol, epsilon_scaling, over_relaxation, marginal_penalty
     )
     unit_a, unit_b, mass = unit_masses(a, b, balanced=marginal_penalty is None)
-    unit = largest_cost(grid_a, grid_b)
-    with torch.no_grad():
-        across = solve(to_layout(unit_a), to_layout(unit_b), grid_a, grid_b, settings)
-        within_a = solve_self(to_layout(unit_a), grid_a, settings, unit)
-        within_b = solve_self(to_layout(unit_b), grid_b, settings, unit)
-    for error, n_iter in ((across.error, across.n_iter), within_a[2:], within_b[2:]):
-        warn_unless_converged("sinkhorn_divergence", error, n_iter, settings)
+    found = []
 
-    constants = {"eps": across.eps, "penalty": across.penalty}
-    divergence = dual_value(unit_a, unit_b, across.f, across.g, **constants)
-    for unit_mass, (f, g, *_) in ((unit_a, within_a), (unit_b, within_b)):
-        divergence = divergence - dual_value(unit_mass, unit_mass, f, g, **constants) / 2
+    def find(masses_a, masses_b):
+        grid_a, grid_b = plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale)
+        unit = largest_cost(grid_a, grid_b)
+        across = solve(masses_a, masses_b, grid_a, grid_b, settings)
+        within_a = solve_self(masses_a, grid_a, settings, unit)
+        within_b = solve_self(masses_b, grid_b, settings, unit)
+        found.append(across)
+        for error, n_iter in ((across.error, across.n_iter), within_a[2:], within_b[2:]):
+            warn_unless_converged("sinkhorn_divergence", error, n_iter, settings)
+        return across.f, across.g, *within_a[:2], *within_b[:2]
+
+    potentials = apart(find, to_layout(unit_a), to_layout(unit_b), axis=1)
+    constants = {"eps": found[0].eps, "penalty": found[0].penalty}
+    divergence = dual_value(unit_a, unit_b, *potentials[:2], **constants)
+    for unit_mass, pair in ((unit_a, potentials[2:4]), (unit_b, potentials[4:])):
+        divergence = divergence - dual_value(unit_mass, unit_mass, *pair, **constants) / 2
     if marginal_penalty is not None:
         difference = unit_a.sum((-2, -1)) - unit_b.sum((-2, -1))
-        divergence = divergence + across.eps / 2 * difference**2
+        divergence = divergence + constants["eps"] / 2 * difference**2
     return (mass * divergence).to(a.dtype)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from sotlib._core import check
 from sotlib._core.autograd import uncompiled
+from sotlib.transport._line_arguments import prepared
 from sotlib.transport._line_sort import first_reaching, solve_by_sorting, take
 
 NAMES = "a", "b", "positions", "positions_b"
@@ -90,9 +91,11 @@ def wasserstein_1d(
 
 def transport_cost(a, b, positions, positions_b, *, p, cutoff, names=NAMES):
     """`wasserstein_1d`; errors give the arguments these names."""
-    arguments = _prepare(a, b, positions, positions_b, names)
-    cost = _Transport.apply(*arguments, p, cutoff)
-    if cost.isnan().any():  # cheaper than looking at all masses beforehand
+    arguments = prepared(a, b, positions, positions_b, names)
+    x, y, u, v = (t.requires_grad for t in arguments)
+    wanted = x, y, u or v, u or v
+    cost, *_ = _Transport.apply(*arguments, p, cutoff, wanted)
+    if check.holds_anywhere(cost.isnan()):  # cheaper than looking at all masses beforehand
         check.non_negative(names[0], a)
         check.non_negative(names[1], b)
     return cost
@@ -142,7 +145,7 @@ def quantile_functions(
 
 def quantiles(a, b, positions, positions_b, *, names=NAMES):
     """`quantile_functions`; errors give the arguments these names."""
-    x, y, u, v = _prepare(a, b, positions, positions_b, names)
+    x, y, u, v = prepared(a, b, positions, positions_b, names)
     check.non_negative(names[0], a)
     check.non_negative(names[1], b)
     x_cumulative, y_cumulative = x.cumsum(-1), y.cumsum(-1)
@@ -159,82 +162,69 @@ def checked_order(p):
     return float(p)
 
 
-def _prepare(x, y, u, v, names):
-    """Check shapes; return masses of one leading shape and sorted positions of theirs or (n,)."""
-    x_name, y_name, u_name, v_name = names
-    if v is None:
-        v, v_name = u, f"{u_name} (also used for {y_name})"
-    named = [(x_name, x), (y_name, y), (u_name, u), (v_name, v)]
-    for name, tensor in named:
-        check.floating(name, tensor)
-        if tensor.ndim == 0:
-            raise ValueError(f"{name} must have at least one dimension; got a scalar.")
-        if tensor.numel() == 0:
-            raise ValueError(f"{name} must not be empty; got shape {tuple(tensor.shape)}.")
-    if x.dtype != y.dtype or x.device != y.device:
-        raise ValueError(
-            f"{x_name} and {y_name} must share dtype and device; got {x.dtype} on {x.device} and "
-            f"{y.dtype} on {y.device}."
-        )
-    for name, positions in named[2:]:
-        if positions.device != x.device:
-            raise ValueError(
-                f"{name} must lie on the device of the masses, {x.device}; got {positions.device}."
-            )
-    try:
-        leading = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
-    except RuntimeError:
-        raise ValueError(
-            f"{x_name} and {y_name} must have the same leading dimensions; got shapes "
-            f"{tuple(x.shape)} and {tuple(y.shape)}."
-        ) from None
-    x, y = x.expand(*leading, -1), y.expand(*leading, -1)
-    x, u = _sort(x, u, x_name, u_name)
-    y, v = _sort(y, v, y_name, v_name)
-    return x, y, u, v
-
-
-def _sort(masses, positions, masses_name, name):
-    if positions.shape[-1] != masses.shape[-1]:
-        raise ValueError(
-            f"{name} must give one position for each of the {masses.shape[-1]} bins of "
-            f"{masses_name}; got {positions.shape[-1]}."
-        )
-    try:
-        full = positions.expand(masses.shape)
-    except RuntimeError:
-        raise ValueError(
-            f"{name} must have shape ({masses.shape[-1]},) or that of {masses_name}, "
-            f"{tuple(masses.shape)}; got {tuple(positions.shape)}."
-        ) from None
-    check.finite(name, positions)
-    positions = positions if positions.ndim == 1 else full  # in their own precision
-    if (positions.diff(dim=-1) < 0).any():
-        positions, order = positions.sort(dim=-1)
-        masses = masses.gather(-1, order.expand(masses.shape))
-    return masses, positions
-
-
 class _Transport(torch.autograd.Function):
-    """W_p^p with its derivatives, computed together because they share the merge."""
+    """W_p^p, and its derivatives by masses and positions, which share the merge.
+
+    The derivatives are outputs, so that whoever differentiates them is told: they have none.
+    """
 
     @staticmethod
-    def forward(ctx, x, y, u, v, p, cutoff):
-        wanted = list(ctx.needs_input_grad[:4])
-        wanted[2] = wanted[3] = wanted[2] or wanted[3]
+    def forward(x, y, u, v, p, cutoff, wanted):
         solve = _solve_by_merging if x.device.type == "cpu" else solve_by_sorting
-        value, *grads = solve(x, y, u, v, p, cutoff, 64 * torch.finfo(x.dtype).eps, wanted)
-        ctx.shapes = [t.shape for t in (x, y, u, v)]
-        ctx.save_for_backward(*grads)
-        return value
+        return tuple(solve(x, y, u, v, p, cutoff, 64 * torch.finfo(x.dtype).eps, wanted))
 
     @staticmethod
-    def backward(ctx, upstream):
-        check.first_derivative_only("wasserstein_1d")
+    def setup_context(ctx, inputs, output):
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*output[1:])
+        ctx.save_for_forward(*inputs[:4], *output[1:])
+        ctx.leading = [inputs[0].ndim - t.ndim for t in inputs[:4]]
+        ctx.options = inputs[4:]
+
+    @staticmethod
+    def backward(ctx, upstream, *second):
+        check.first_derivative_only("wasserstein_1d", *second)
+        if upstream is None:
+            return (None,) * 7
+        needed = zip(ctx.saved_tensors, ctx.leading, ctx.needs_input_grad, strict=False)
         scale = upstream.unsqueeze(-1)
-        needed = zip(ctx.saved_tensors, ctx.shapes, ctx.needs_input_grad, strict=False)
-        grads = [(scale * g).sum_to_size(shape) if need else None for g, shape, need in needed]
-        return *grads, None, None
+        grads = [_add_up(scale * g, leading) if need else None for g, leading, need in needed]
+        return *grads, None, None, None
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        p, cutoff, wanted = ctx.options
+        check.no_gradient_within("wasserstein_1d", any(wanted))
+        arguments, unwanted = ctx.saved_tensors[:4], ctx.saved_tensors[4:]
+        by = _Transport.apply(*arguments, p, cutoff, (True,) * 4)[1:]
+        along = sum((g * t).sum(-1) for g, t in zip(by, tangents, strict=False) if t is not None)
+        return along, *(torch.zeros_like(t) for t in unwanted)
+
+    @staticmethod
+    def vmap(info, in_dims, x, y, u, v, p, cutoff, wanted):
+        x, y = (_in_front(t, d, info.batch_size) for t, d in zip((x, y), in_dims, strict=False))
+        u, v = (
+            t if d is None and t.ndim == 1 else _as_rows(_in_front(t, d, info.batch_size), of)
+            for t, d, of in ((u, in_dims[2], x), (v, in_dims[3], y))
+        )
+        outputs = _Transport.apply(x, y, u, v, p, cutoff, wanted)
+        return outputs, tuple(0 if t.ndim == x.ndim or k == 0 else None
+                              for k, t in enumerate(outputs))  # fmt: skip
+
+
+def _in_front(tensor, dim, size):
+    return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+
+
+def _as_rows(positions, masses):
+    """Positions (batch, n) or (batch, …, n) with the shape of masses (batch, …, n)."""
+    between = (1,) * (masses.ndim - positions.ndim)
+    return positions.reshape(len(positions), *between, *positions.shape[1:]).expand(masses.shape)
+
+
+def _add_up(gradient, leading):
+    """Of what all rows share, the gradient is their sum."""
+    return gradient.flatten(0, leading - 1).sum(0) if leading else gradient
 
 
 @uncompiled  # it is compiled already, by other means

@@ -18,10 +18,10 @@ import math
 import warnings
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from sotlib._core import check
+from sotlib._core.apart import apart
 from sotlib.transport._plane import Grid, check_balance, check_masses
 from sotlib.transport._sinkhorn.result import SinkhornResult, dual_value, per_item, to_layout
 from sotlib.transport._sinkhorn.solver import Settings, solve
@@ -134,29 +134,34 @@ def sinkhorn_grid(
             b,
             "normalise both, or pass marginal_penalty=1.0 (a relative penalty) to compare loudness",
         )
-    grids = plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale)
     settings = checked_settings(
         epsilon, max_iter, tol, epsilon_scaling, over_relaxation, marginal_penalty
     )
     unit_a, unit_b, mass = unit_masses(a, b, balanced=marginal_penalty is None)
-    with torch.no_grad():
-        solution = solve(to_layout(unit_a), to_layout(unit_b), *grids, settings)
+    found = []
+
+    def find(masses_a, masses_b):
+        grids = plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale)
+        solution = solve(masses_a, masses_b, *grids, settings)
+        found.append(solution)
+        return solution.f, solution.g, solution.error
+
+    f, g, error = apart(find, to_layout(unit_a), to_layout(unit_b), axis=1)
+    (solution,) = found
     warn_unless_converged("sinkhorn_grid", solution.error, solution.n_iter, settings)
-    dual = dual_value(
-        unit_a, unit_b, solution.f, solution.g, eps=solution.eps, penalty=solution.penalty
-    )
+    dual = dual_value(unit_a, unit_b, f, g, eps=solution.eps, penalty=solution.penalty)
     return SinkhornResult(
         value=(mass * dual).to(a.dtype),
-        marginal_error=per_item(solution.error, a),
+        marginal_error=per_item(error, a),
         n_iter=solution.n_iter,
-        converged=per_item(solution.error <= settings.tol, a),
+        converged=per_item(error <= settings.tol, a),
         _masses=(unit_a.detach(), unit_b.detach(), mass.detach()),
         _solution=solution,
         _dtype=a.dtype,
     )
 
 
-def plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale):
+def plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale) -> tuple[Grid, Grid]:
     """Return the `Grid` of a and of b, whose axes default to those of a."""
     grid_a = Grid.of(a, freqs=freqs, times=times, time_scale=time_scale)
     freqs_b = freqs if freqs_b is None else freqs_b

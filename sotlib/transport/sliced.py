@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from sotlib._core import check
+from sotlib._core.apart import apart
 from sotlib._core.autograd import uncompiled
 from sotlib.transport._plane import Grid, check_balance, check_masses
 from sotlib.transport.line import wasserstein_1d
@@ -109,14 +110,17 @@ def sliced_wasserstein(
         a, b, "normalise both; for different loudness see sinkhorn_grid(marginal_penalty=…)"
     )
     check.count("n_projections", n_projections)
-    grid = Grid.of(a, freqs=freqs, times=times, time_scale=time_scale)
-    axes = [np.ascontiguousarray(axis.cpu().numpy()) for axis in (grid.freqs, grid.stretched)]
-    if generator is None:
-        angles = directions(n_projections, half_circle=half_circle)
-        positions, index = _cached_lines(*(axis.tobytes() for axis in axes), angles, a.device)
-    else:
+
+    def lines():
+        grid = Grid.of(a, freqs=freqs, times=times, time_scale=time_scale)
+        on_f, on_t = (np.ascontiguousarray(t.cpu().numpy()) for t in (grid.freqs, grid.stretched))
+        if generator is None:
+            angles = directions(n_projections, half_circle=half_circle)
+            return _cached_lines(on_f.tobytes(), on_t.tobytes(), angles, a.device)
         angles = _random_directions(n_projections, half_circle, generator)
-        positions, index = _lines(*axes, angles, a.device)
+        return _lines(on_f, on_t, angles, a.device)
+
+    positions, index = apart(lines)
 
     mass_a, mass_b = a.sum((-2, -1)), b.sum((-2, -1))
     on_a = _project(a / mass_a[..., None, None], index, positions.shape)

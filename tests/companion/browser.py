@@ -1,7 +1,8 @@
-"""What the site's tests and the screenshots share: a browser, a server, the list of pages."""
+"""What the site's tests and the screenshots share: a browser, a server, pages, their links."""
 
 import contextlib
 import functools
+import html.parser
 import http.server
 import shutil
 import threading
@@ -65,3 +66,24 @@ def settle(page) -> None:
     # Lazily loaded pictures are loaded when they come near.
     page.evaluate("document.querySelectorAll('img[loading=lazy]').forEach(i => i.loading='eager')")
     page.wait_for_load_state("networkidle")
+
+
+class _Anchors(html.parser.HTMLParser):
+    """Collects a page's links and the ids that can be linked to."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.ids = [], set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        if "id" in attributes:
+            self.ids.add(attributes["id"])
+        if tag == "a" and attributes.get("href"):
+            self.links.append(attributes["href"])
+
+
+@functools.cache
+def anchors(path):
+    return _Anchors(path)

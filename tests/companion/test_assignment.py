@@ -7,11 +7,12 @@ import pytest
 from nbclient import NotebookClient
 
 from sotlib.companion.book import BookError
-from sotlib.companion.book._common import Layout, write_atomically
+from sotlib.companion.book._common import Layout
 from sotlib.companion.book.assignment import write_assignment
 from sotlib.companion.book.chapters import Page, read_notebook, read_pages
 from sotlib.companion.book.exercises import pieces
 from sotlib.companion.book.generated import PAGES
+from sotlib.companion.files import write_atomically
 
 HEADER = """\
 ---

@@ -23,7 +23,7 @@ TASK = drum_task.TASKS["smoke"]
 def shards(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
     for row in drum_shards.ROWS:
-        for number in drum_shards.default_seeds("smoke"):
+        for number in drum_shards.SEEDS["smoke"]:
             drum_shards.run(row, number, budget="smoke", folder=folder)
     return folder
 

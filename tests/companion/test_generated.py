@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from sotlib.companion.book import cache, status, teachers
-from sotlib.companion.book._common import Layout, write_atomically
+from sotlib.companion.book._common import Layout
 from sotlib.companion.book.chapters import Page, read_pages
 from sotlib.companion.book.generated import PAGES, Context, generate
+from sotlib.companion.files import write_atomically
 
 CHAPTER = """\
 ---

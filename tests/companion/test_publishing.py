@@ -1,133 +1,16 @@
-"""Workflows call make and nothing else; notebooks are exported with the library and pushed."""
+"""Notebooks are exported with the library and pushed."""
 
-import os
 import re
 import subprocess
-import sys
 
 import nbformat
 import pytest
-import yaml
 from test_generated import CHAPTER
 
 from sotlib.companion.book import BookError, cache, chapters, notebooks, site
 from sotlib.companion.book.__main__ import main
-from sotlib.companion.book._common import Layout, write_atomically
-
-WORKFLOWS = ["tests", "pages", "weekly"]
-ALLOWED = {
-    "contents": {"read", "write"},
-    "pages": {"write"},
-    "id-token": {"write"},
-    "issues": {"write"},
-}
-
-
-def read(root, name):
-    text = (root / ".github/workflows" / f"{name}.yml").read_text()
-    # YAML 1.1 reads the key "on" as true.
-    return text, {("on" if key is True else key): v for key, v in yaml.safe_load(text).items()}
-
-
-def steps(workflow):
-    return [step for job in workflow["jobs"].values() for step in job["steps"]]
-
-
-def test_all_workflows_are_tested(root):
-    assert {p.stem for p in (root / ".github/workflows").glob("*.yml")} == set(WORKFLOWS)
-
-
-@pytest.mark.parametrize("name", WORKFLOWS)
-def test_every_command_is_a_make_target(root, name):
-    targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.M))
-    commands = [step["run"] for step in steps(read(root, name)[1]) if "run" in step]
-    assert commands
-    for command in commands:
-        match = re.fullmatch(r"make ([a-z-]+)((?: [A-Z]+=[\w.-]+)*)", command.strip())
-        assert match, command
-        assert match[1] in targets
-
-
-@pytest.mark.parametrize("name", WORKFLOWS)
-def test_actions_are_pinned_with_their_version_in_a_comment(root, name):
-    uses = re.findall(r"uses: (.*)", read(root, name)[0])
-    for line in uses:
-        assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
-
-
-@pytest.mark.parametrize("name", WORKFLOWS)
-def test_permissions_are_the_least(root, name):
-    workflow = read(root, name)[1]
-    assert "permissions" in workflow
-    assert set(workflow["permissions"]) <= {"contents"}
-    assert workflow["permissions"].get("contents", "read") == "read"
-    for job in workflow["jobs"].values():
-        assert job["timeout-minutes"] <= 90
-        for scope, level in job.get("permissions", {}).items():
-            assert level in ALLOWED[scope]
-    writers = [
-        job
-        for job in workflow["jobs"].values()
-        if job.get("permissions", {}).get("contents") == "write"
-    ]
-    # What runs on pull requests must not write, nor keep the token.
-    assert not (writers and "pull_request" in workflow["on"])
-    for step in steps(workflow):
-        if "checkout" in step.get("uses", "") and not writers:
-            assert step["with"]["persist-credentials"] is False
-
-
-def test_weekly_build_ignores_the_lock(root):
-    workflow = read(root, "weekly")[1]
-    assert "make test NEWEST=1" in [step.get("run") for step in steps(workflow)]
-    assert workflow["jobs"]["report"]["if"] == "failure()"
-    makefile = (root / "Makefile").read_text()
-    branches = re.search(r"ifeq \(\$\(NEWEST\),\)\n(.*?)else\n(.*?)endif", makefile, re.S)
-    locked, newest = branches.groups()
-    assert "requirements.lock" in locked
-    assert "requirements.lock" not in newest
-
-
-# The weekly build's report --------------------------------------------------------------------
-
-GH = """#!{python}
-import json, pathlib, sys
-log = pathlib.Path({log!r})
-with log.open("a") as file:
-    print(*sys.argv[1:3], file=file)
-if sys.argv[2] == "list":
-    print(json.dumps({issues!r}))
-"""
-
-
-@pytest.mark.parametrize(
-    ("issues", "expected"),
-    [
-        ([], "issue create"),
-        ([{"number": 7, "title": "Another"}], "issue create"),
-        (
-            [{"number": 7, "title": "The weekly build on the newest dependencies fails"}],
-            "issue comment",
-        ),
-    ],
-)
-def test_failure_is_reported_once(root, tmp_path, issues, expected):
-    log = tmp_path / "log"
-    gh = tmp_path / "gh"
-    gh.write_text(GH.format(python=sys.executable, log=str(log), issues=issues))
-    gh.chmod(0o755)
-    environment = os.environ | {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        "GITHUB_SERVER_URL": "https://example.org",
-        "GITHUB_REPOSITORY": "a/b",
-        "GITHUB_RUN_ID": "1",
-    }
-    script = [sys.executable, str(root / "tools/report_failure.py")]
-    subprocess.run(script, env=environment, check=True)
-    assert log.read_text().splitlines() == ["issue list", expected]
-
-
-# Notebooks ------------------------------------------------------------------------------------
+from sotlib.companion.book._common import Layout
+from sotlib.companion.files import write_atomically
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Queues: what experiments want in their order, stopped in time, and gone on with bit for bit."""
 
-import fcntl
 import os
 import signal
 import time
@@ -8,37 +7,20 @@ from dataclasses import replace
 
 import pytest
 import torch
+from smoke import numbers
 
-from sotlib.companion.checkpoints import load_checkpoint, save_checkpoint
+from sotlib.companion.checkpoints import load_checkpoint
 from sotlib.companion.experiments.sot import recipe as sot_recipe
 from sotlib.companion.experiments.sot import table as sot_table
-from sotlib.companion.experiments.sot.task import Pretraining
-from sotlib.companion.experiments.sot.training import Stopped
-from sotlib.companion.records import read_record
+from sotlib.companion.experiments.sot.settings import Pretraining
 from sotlib.companion.runner import carry_out, executors, plan, queue, sweep, tasks
 from sotlib.companion.runner.__main__ import main
+from sotlib.companion.runner.folders import only_sweep
 from sotlib.companion.runner.tasks import MARKER
 
 ROW = "SOT-512"
 CHECKPOINT = f"{ROW}-1.checkpoint.safetensors"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    sot_table.run(ROW, 1, budget="smoke", folder=folder)
-    torch.set_num_threads(before)
-    return numbers(folder / f"{ROW}-1.json")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
@@ -51,20 +33,6 @@ def small_queues(monkeypatch):
     monkeypatch.setattr(sot_recipe, "QUEUE", (("smoke", ("no-transport",), (1,)),))
     short = replace(sot_recipe.ROWS["no-transport"], pretraining=Pretraining(steps=2))
     monkeypatch.setitem(sot_recipe.ROWS, "no-transport", short)
-
-
-def numbers(path):
-    """A record without what depends on the day and on the machine."""
-    record = read_record(path)
-    return {key: record[key] for key in ("kind", "configuration", "seeds", "budget", "results")}
-
-
-def stop_at(step):
-    def progress(done):
-        if done >= step:
-            raise Stopped
-
-    return progress
 
 
 class Clock:
@@ -104,7 +72,7 @@ def test_an_experiment_without_a_queue_is_named(capsys):
 
 
 def test_queues_stop_in_time_and_are_completed(
-    small_queues, in_this_process, uninterrupted, tmp_path, monkeypatch, capsys
+    small_queues, in_this_process, expected, tmp_path, monkeypatch, capsys
 ):
     command = ["--missing", "--folder", str(tmp_path), "--workers", "1", "--minutes", "5"]
     with monkeypatch.context() as patch:
@@ -123,7 +91,7 @@ def test_queues_stop_in_time_and_are_completed(
     assert "sot_table, budget smoke:" in shown.out
     assert shown.out.count("2 of 2 recorded, 0 begun") == 2
     assert "the time is over" not in shown.err
-    assert numbers(tmp_path / "sot_table" / "smoke" / f"{ROW}-1.json") == uninterrupted
+    assert numbers(tmp_path / "sot_table" / "smoke" / f"{ROW}-1.json") == expected
     records = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
     assert len(records) == 5
     assert not list(tmp_path.rglob("*.progress"))
@@ -137,8 +105,7 @@ def test_a_folder_in_which_a_sweep_works_is_left_to_it(
     folder = tmp_path / "sot_table" / "smoke"
     folder.mkdir(parents=True)
     command = ["--missing", "--folder", str(tmp_path)]
-    with (folder / MARKER).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with only_sweep(folder):
         assert main(command) == 0
         assert "Its runs are left to it" in capsys.readouterr().err
         assert [path.name for path in tmp_path.rglob("*.json")] == ["no-transport-1.json"]
@@ -146,13 +113,13 @@ def test_a_folder_in_which_a_sweep_works_is_left_to_it(
         assert "another sweep is running in" in capsys.readouterr().err
 
 
-def test_a_worker_that_the_time_limit_reaches_saves_its_state(uninterrupted, tmp_path):
+def test_a_worker_that_the_time_limit_reaches_saves_its_state(expected, tmp_path):
     """A real process, which has done a run before, held up within one until the time is over."""
     (task,) = plan("sot_table", budget="smoke", seeds=[1], rows=[ROW])
     (tmp_path / MARKER).touch()
     with executors.processes(1) as pool:
         assert pool.submit(carry_out, replace(task, seed=2), tmp_path).result() is True
-        (worker,) = pool._processes
+        worker = pool.submit(os.getpid).result()
         limit = time.time() + 2
         run = pool.submit(carry_out, task, tmp_path, deadline=limit)
         while not (tmp_path / f"{task.name}.progress").exists():
@@ -164,7 +131,7 @@ def test_a_worker_that_the_time_limit_reaches_saves_its_state(uninterrupted, tmp
         assert run.result() is False
         assert 1 <= load_checkpoint(tmp_path / CHECKPOINT)[1]["step"] <= 6
         assert pool.submit(carry_out, task, tmp_path).result() is True
-    assert numbers(tmp_path / f"{ROW}-1.json") == uninterrupted
+    assert numbers(tmp_path / f"{ROW}-1.json") == expected
 
 
 def test_runs_that_do_not_stop_are_left_behind(tmp_path, monkeypatch, in_this_process, capsys):
@@ -175,46 +142,6 @@ def test_runs_that_do_not_stop_are_left_behind(tmp_path, monkeypatch, in_this_pr
     assert late.run() == {}
     assert late.stopped == set(wanted)
     assert "1 runs did not stop in time" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("step", [3, 4, 6])
-def test_run_goes_on_from_any_step(uninterrupted, tmp_path, step):
-    """Within an interval, at a validation, and after the last step."""
-    with pytest.raises(Stopped):
-        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=stop_at(step))
-    steps = []
-    sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=steps.append)
-    assert steps == list(range(step + 1, 7))
-    assert numbers(tmp_path / f"{ROW}-1.json") == uninterrupted
-    assert not list(tmp_path.glob("*.checkpoint.*"))
-
-
-def test_run_of_another_device_goes_on_with_other_dropout(uninterrupted, tmp_path, capsys):
-    with pytest.raises(Stopped):
-        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=stop_at(3))
-    tensors, found = load_checkpoint(tmp_path / CHECKPOINT)
-    tensors["generator"] = torch.zeros(16, dtype=torch.uint8)  # the size of a GPU's
-    save_checkpoint(tmp_path / CHECKPOINT, tensors, found | {"devices": [["cuda", 0]]})
-    record = sot_table.run(ROW, 1, budget="smoke", folder=tmp_path)
-    assert "was written on cuda and goes on on cpu" in capsys.readouterr().err
-    assert record["configuration"]["device"] == "cuda from step 0, cpu from step 3"
-    curve, expected = record["results"]["curve"], uninterrupted["results"]["curve"]
-    assert curve[0] == expected[0]
-    assert curve[1]["loss"] != expected[1]["loss"]
-
-
-def test_checkpoint_of_an_earlier_version_is_taken(uninterrupted, tmp_path):
-    """Those were of validations, and named the device in their identity."""
-    with pytest.raises(Stopped):
-        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=stop_at(4))
-    tensors, found = load_checkpoint(tmp_path / CHECKPOINT)
-    del found["losses"], found["devices"]
-    found["identity"]["device"] = "cpu"
-    save_checkpoint(tmp_path / CHECKPOINT, tensors, found)
-    steps = []
-    sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=steps.append)
-    assert steps == [5, 6]
-    assert numbers(tmp_path / f"{ROW}-1.json") == uninterrupted
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Sweeps: complete, resumable after a kill, and carried out by a Dask cluster."""
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -10,32 +9,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from smoke import ROWS, numbers
 
 from sotlib.companion.experiments.sot import table as sot_table
-from sotlib.companion.records import read_record
 from sotlib.companion.runner import Sweep, carry_out, executors, experiment, plan, status
 from sotlib.companion.runner.__main__ import main
+from sotlib.companion.runner.folders import only_sweep
 from sotlib.companion.runner.tasks import MARKER, default_seeds
 
-ROWS = ["SOT-512", "MSS-Lin"]
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    """The smoke runs of two rows, carried out in this process on one thread."""
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    for row in ROWS:
-        sot_table.run(row, 1, budget="smoke", folder=folder)
-    torch.set_num_threads(before)
-    return folder
-
-
-def numbers(path):
-    """A record without what depends on the day and on the machine."""
-    record = read_record(path)
-    return {key: record[key] for key in ("kind", "configuration", "seeds", "budget", "results")}
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def command(folder, *more):
@@ -71,7 +53,7 @@ def test_plan_refuses_what_there_is_not(change, message):
 
 
 def test_seeds_are_the_papers_or_the_experiments_own():
-    assert tuple(default_seeds("sot_table", "reduced")) == sot_table.PAPER_SEEDS
+    assert tuple(default_seeds("sot_table", "reduced")) == sot_table.SEEDS
     assert default_seeds("drum_shards", "smoke") == [0, 1]
     with pytest.raises(ValueError, match="budget must be one of"):
         default_seeds("sot_table", "huge")
@@ -79,7 +61,7 @@ def test_seeds_are_the_papers_or_the_experiments_own():
 
 def test_every_experiment_has_seeds_and_the_recipe_has_others_than_the_table():
     table, recipe = (default_seeds(name, "reduced") for name in ("sot_table", "sot_recipe"))
-    assert tuple(table) == sot_table.PAPER_SEEDS
+    assert tuple(table) == sot_table.SEEDS
     assert not set(table) & set(recipe)
 
 
@@ -163,55 +145,8 @@ def test_worker_does_not_outlive_its_sweep(tmp_path):
     assert not (tmp_path / f"{ROWS[1]}-1.json").exists()
 
 
-def interrupt_at(step):
-    def progress(done):
-        if done >= step:
-            raise KeyboardInterrupt
-
-    return progress
-
-
-def test_run_goes_on_from_its_checkpoint(uninterrupted, tmp_path, one_thread):
-    with pytest.raises(KeyboardInterrupt):
-        sot_table.run(ROWS[0], 1, budget="smoke", folder=tmp_path, progress=interrupt_at(5))
-    steps = []
-    sot_table.run(ROWS[0], 1, budget="smoke", folder=tmp_path, progress=steps.append)
-    assert steps == [5, 6]
-    name = f"{ROWS[0]}-1.json"
-    assert numbers(tmp_path / name) == numbers(uninterrupted / name)
-
-
-@pytest.mark.parametrize("damage", ["cut", "flip"])
-def test_damaged_checkpoint_is_reported_and_recomputed(
-    uninterrupted, tmp_path, one_thread, damage, capsys
-):
-    with pytest.raises(KeyboardInterrupt):
-        sot_table.run(ROWS[0], 1, budget="smoke", folder=tmp_path, progress=interrupt_at(5))
-    (path,) = tmp_path.glob("*.checkpoint.safetensors")
-    content = bytearray(path.read_bytes())
-    content[-100] ^= 1
-    path.write_bytes(content if damage == "flip" else content[: len(content) // 2])
-    steps = []
-    sot_table.run(ROWS[0], 1, budget="smoke", folder=tmp_path, progress=steps.append)
-    assert steps == [1, 2, 3, 4, 5, 6]
-    assert f"{path.name} is damaged" in capsys.readouterr().err
-    name = f"{ROWS[0]}-1.json"
-    assert numbers(tmp_path / name) == numbers(uninterrupted / name)
-
-
-def test_checkpoint_of_another_setting_is_not_taken(tmp_path, one_thread, capsys):
-    with pytest.raises(KeyboardInterrupt):
-        sot_table.run(ROWS[0], 1, budget="smoke", folder=tmp_path, progress=interrupt_at(5))
-    (path,) = tmp_path.glob("*.checkpoint.safetensors")
-    path.rename(tmp_path / "SOT-512-2.checkpoint.safetensors")
-    steps = []
-    sot_table.run(ROWS[0], 2, budget="smoke", folder=tmp_path, progress=steps.append)
-    assert steps[0] == 1
-    assert "is of another run" in capsys.readouterr().err
-
-
 def test_damaged_record_is_put_aside_and_recomputed(
-    uninterrupted, tmp_path, one_thread, in_this_process, capsys
+    uninterrupted, tmp_path, in_this_process, capsys
 ):
     name = f"{ROWS[0]}-1.json"
     (tmp_path / name).write_text((uninterrupted / name).read_text()[:200])
@@ -222,9 +157,7 @@ def test_damaged_record_is_put_aside_and_recomputed(
     assert len(list(tmp_path.glob("*.damaged-*"))) == 1
 
 
-def test_diverged_run_is_named_and_the_others_go_on(
-    tmp_path, monkeypatch, one_thread, in_this_process
-):
+def test_diverged_run_is_named_and_the_others_go_on(tmp_path, monkeypatch, in_this_process):
     broken = sot_table.Comparison.forward
 
     def forward(self, sound, targets):
@@ -242,8 +175,7 @@ def test_diverged_run_is_named_and_the_others_go_on(
 
 def test_second_sweep_in_a_folder_is_refused(tmp_path, capsys):
     arguments = ["sot_table", "--budget", "smoke", "--seeds", "1", "--folder", str(tmp_path)]
-    with (tmp_path / MARKER).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with only_sweep(tmp_path):
         assert main(arguments) == 1
         assert "another sweep is running in" in capsys.readouterr().err
         assert (tmp_path / MARKER).exists()
@@ -308,11 +240,3 @@ def worker_of(process):
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     (worker,) = [c for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
     return int(worker)
-
-
-@pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

@@ -1,14 +1,12 @@
 """The built site in a real browser. ``make site-test`` builds it and sets SITE."""
 
-import functools
-import html.parser
 import json
 import os
 import urllib.parse
 from pathlib import Path
 
 import pytest
-from browser import BROWSERS, browser, find_browser, page_names, served, settle
+from browser import BROWSERS, anchors, browser, find_browser, page_names, served, settle
 
 import sotlib
 from sotlib.companion.book.generated import PAGES
@@ -145,27 +143,6 @@ def test_sounds_have_a_duration_and_a_label(visit, name):
         assert duration is not None, f"{label} cannot be played"
         assert duration > 0.05
         assert label
-
-
-class _Anchors(html.parser.HTMLParser):
-    """Collects a page's links and the ids that can be linked to."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.links, self.ids = [], set()
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag, attrs):
-        attributes = dict(attrs)
-        if "id" in attributes:
-            self.ids.add(attributes["id"])
-        if tag == "a" and attributes.get("href"):
-            self.links.append(attributes["href"])
-
-
-@functools.cache
-def anchors(path):
-    return _Anchors(path)
 
 
 def _target(name, link):

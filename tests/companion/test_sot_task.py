@@ -7,8 +7,9 @@ import scipy.signal
 import torch
 
 from sotlib.companion.experiments.sot import recipe as sot_recipe
+from sotlib.companion.experiments.sot.settings import SCALES
 from sotlib.companion.experiments.sot.table import ROWS, load_model
-from sotlib.companion.experiments.sot.task import FOLDS, SCALES, Comparison, make_model, prepare
+from sotlib.companion.experiments.sot.task import FOLDS, Comparison, make_model, prepare
 
 RATE, SAMPLES = 16000, 4096
 

@@ -1,17 +1,14 @@
 """The compiled layers of the pitch encoder: torch's layers as the oracle, in every mode."""
 
 import copy
-import hashlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-import sotlib
 from sotlib._core.vector_fft import fast_size, stages
-from sotlib.pitch import _layers, _passes
+from sotlib.pitch import _layers
 from sotlib.pitch._layers import FEWEST, _compiled, _definition, pitch_layers
 
 SHAPES = [(16, 1), (17, 5), (32, 20), (33, 33), (70, 285)]  # signals, bins
@@ -163,11 +160,3 @@ class TestFFT:
 
     def test_sizes(self):
         assert [fast_size(n) for n in (0, 1, 2, 7, 11, 292, 301)] == [2, 2, 2, 8, 12, 300, 320]
-
-
-def test_changes_of_helpers_reach_what_is_compiled():
-    """Numba keeps machine code as long as the file with the compiled function is the same."""
-    folder = Path(sotlib.__file__).parent
-    text = "".join((folder / name).read_text() for name in _passes.HELPERS)
-    found = hashlib.sha256(text.encode()).hexdigest()[:16]
-    assert found == _passes.SUM, f"write SUM = {found!r} into _passes.py"

@@ -51,9 +51,9 @@ def _assign(layout: Layout, options: argparse.Namespace) -> None:
 
 
 def _notebooks(layout: Layout, options: argparse.Namespace) -> None:
-    from sotlib.companion.book.notebooks import export, has_address, publish
+    from sotlib.companion.book.notebooks import export, publish, repository
 
-    if options.publish and not has_address(layout):
+    if options.publish and not repository(layout)["url"]:
         print("nothing is published: repository: url is not set in _config.yml")
         return
     print(export(layout, scale=options.scale))

@@ -1,10 +1,10 @@
-"""What every step of the build shares: the error, the scales, where things lie, safe writing."""
+"""What every step of the build shares: the error, the scales, where things lie."""
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+PACKAGE = Path(__file__).parents[2]
 SCALES = ("smoke", "laptop", "paper")
 
 
@@ -12,81 +12,34 @@ class BookError(Exception):
     """The book cannot be built; the message says which page, cell or figure is at fault."""
 
 
-@dataclass(frozen=True)
 class Layout:
-    """Where a build reads from and writes to.
+    """Where a build reads from, the repository `root`, and writes to, the folder `out`.
 
-    Parameters
-    ----------
-    root : Path
-        The repository: ``_config.yml``, ``_toc.yml`` and the folder ``book/``.
-    out : Path
-        The folder of this build. Two builds at different scales use two folders.
+    Two builds at different scales use two folders.
     """
 
-    root: Path
-    out: Path
-
-    @property
-    def source(self) -> Path:
-        """The chapters' folder, also the working directory in which they run."""
-        return self.root / "book"
-
-    @property
-    def toc(self) -> Path:
-        """The order of the pages."""
-        return self.root / "_toc.yml"
-
-    @property
-    def config(self) -> Path:
-        """The site's settings."""
-        return self.root / "_config.yml"
-
-    @property
-    def manifest(self) -> Path:
-        """Every figure and table of the papers."""
-        return self.source / "manifest.yml"
-
-    @property
-    def stage(self) -> Path:
-        """The tree that Jupyter Book renders."""
-        return self.out / "stage"
-
-    @property
-    def html(self) -> Path:
-        """The finished site."""
-        return self.out / "html"
-
-    @property
-    def failed(self) -> Path:
-        """Notebooks that stopped with an error, each with its log."""
-        return self.out / "failed"
+    def __init__(self, root: Path, out: Path) -> None:
+        self.root, self.out = root, out
+        self.toc, self.config = root / "_toc.yml", root / "_config.yml"
+        self.source = root / "book"  # the chapters, and the working directory in which they run
+        self.manifest = self.source / "manifest.yml"
+        self.stage = out / "stage"  # the tree that Jupyter Book renders
+        self.html = out / "html"  # the finished site
+        self.failed = out / "failed"  # notebooks that stopped with an error, each with its log
 
     def executed(self, scale: str) -> Path:
         """Executed notebooks, one folder a scale, so that scales do not evict each other."""
         return self.out / "executed" / scale
 
 
+def python_path() -> str:
+    """Where other processes find this library."""
+    return os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]))
+
+
 def digest(data: bytes | str) -> str:
-    """SHA-256 of text or bytes, in hexadecimal digits.
-
-    Examples
-    --------
-    >>> digest("sound")[:8]
-    'dd29442d'
-    """
+    """SHA-256 of text or bytes, in hexadecimal digits."""
     return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
-
-
-def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write beside the target, flush to disk, then rename: never half a file under its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def read_text(path: Path, what: str) -> str:

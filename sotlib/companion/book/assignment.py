@@ -11,9 +11,10 @@ from pathlib import Path
 
 import nbformat
 
-from sotlib.companion.book._common import BookError, Layout, digest, write_atomically
+from sotlib.companion.book._common import BookError, Layout, digest
 from sotlib.companion.book.chapters import Page, read_notebook, set_parameters
 from sotlib.companion.book.exercises import Piece, defined, pieces, used
+from sotlib.companion.files import write_atomically
 
 _INTRO = {
     False: "*An assignment made from the chapter `{name}`. Fill in the cells that say so; the "
@@ -24,13 +25,7 @@ _INTRO = {
 
 
 def write_assignment(layout: Layout, page: Page, *, scale: str = "laptop") -> tuple[Path, Path]:
-    """Write the assignment and the notebook with solutions; return both paths.
-
-    Raises
-    ------
-    BookError
-        If the chapter has no exercises, or its solutions cannot be taken out.
-    """
+    """Write the assignment and the notebook with solutions; return both paths."""
     notebook = read_notebook(page)
     set_parameters(notebook, page.name, {"scale": scale})
     parts = pieces(notebook, page.name)
@@ -136,8 +131,6 @@ def _plain(text: str) -> str:
     """Markdown whose roles and labels are plain text: Jupyter alone does not know them."""
     text = re.sub(r"^\([\w-]+\)=\n", "", text, flags=re.M)
     text = re.sub(r"\{glue:\w+\}`[^`]*`", "…", text)
-    return re.sub(r"\{[\w:-]+\}`(?:([^`<]+?)\s*<[^`>]*>|([^`]+))`", _role, text)
-
-
-def _role(match: re.Match) -> str:
-    return f"*{match[1] or match[2]}*"
+    return re.sub(
+        r"\{[\w:-]+\}`(?:([^`<]+?)\s*<[^`>]*>|([^`]+))`", lambda m: f"*{m[1] or m[2]}*", text
+    )

@@ -1,7 +1,6 @@
 """The page of benchmarks, written from the records under ``results/benchmarks/``."""
 
 import io
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from sotlib.companion.benchmarks import QUANTITIES, check_results
 from sotlib.companion.book._common import BookError
 from sotlib.companion.book.status import describe
 from sotlib.companion.records import RecordError, read_records
+from sotlib.companion.show.table import markdown_table
 
 NAME = "appendix/benchmarks"
 
@@ -31,13 +31,7 @@ _NONE = "Nothing is recorded so far: run `make bench`.\n"
 
 
 def files(folder: Path) -> dict[str, str]:
-    """The page, and its figures as SVG, by name in the stage.
-
-    Raises
-    ------
-    BookError
-        If a record is damaged or not as ``sotlib.companion.benchmarks`` describes it.
-    """
+    """The page, and its figures as SVG, by name in the stage."""
     try:
         records = read_records(folder, kind="benchmark")
     except RecordError as error:
@@ -60,20 +54,19 @@ def files(folder: Path) -> dict[str, str]:
 def _section(name: str, record: Mapping) -> str:
     results = record["results"]
     lines = [f"(bench-{name})=", f"## {results['title']}", "", results["measures"], ""]
-    lines += [*_table(results), ""]
+    lines += [_table(results), ""]
     if results.get("growth"):
         lines += _figure(name, results["growth"])
     return "\n".join([*lines, _provenance(record), ""])
 
 
-def _table(results: Mapping) -> list[str]:
+def _table(results: Mapping) -> str:
     """A row for each contestant, its task named once."""
     quantities = {key for row in results["rows"] for key in QUANTITIES if key in row}
     on_gpu = results["device"] == "cuda"
     columns = ["task", "what", "relative to sotlib", *(["milliseconds"] if on_gpu else [])]
     columns += ["megabytes"] if "megabytes" in quantities else []
-    lines = [_row(columns), "|---" * 2 + "|--:" * (len(columns) - 2) + "|"]
-    task = None
+    rows, task = [], None
     for row in results["rows"]:
         ratio = row["ratio"]
         cells = [row["task"] if row["task"] != task else "", row["name"]]
@@ -82,9 +75,9 @@ def _table(results: Mapping) -> list[str]:
             cells.append(f"{1e3 * row['seconds']:.3g}" if "seconds" in row else "")
         if "megabytes" in quantities:
             cells.append(f"{row['megabytes']:.0f}" if "megabytes" in row else "")
-        lines.append(_row(cells))
+        rows.append(cells)
         task = row["task"]
-    return lines
+    return markdown_table(columns, rows, numbers=len(columns) - 2)
 
 
 def _figure(name: str, growth: Mapping) -> list[str]:
@@ -148,7 +141,3 @@ def _provenance(record: Mapping) -> str:
         f"`benchmarks/{record['configuration']['script']}`.",
     ]
     return "\n".join([":::{dropdown} Machine and versions", *lines, ":::"])
-
-
-def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(re.sub(r"[|\n]", " ", cell) for cell in cells) + " |"

@@ -1,27 +1,20 @@
 """The two things that can be built: the whole book, and one chapter."""
 
-import contextlib
-import fcntl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from sotlib.companion.book import manifest
-from sotlib.companion.book._common import SCALES, BookError, Layout
+from sotlib.companion.book._common import BookError, Layout
 from sotlib.companion.book.chapters import Page, read_pages
 from sotlib.companion.book.execute import execute_chapters
 from sotlib.companion.book.generated import PAGES, Context, generate
 from sotlib.companion.book.site import build_site
+from sotlib.companion.files import locked
 
 
 def build_book(layout: Layout, *, scale: str = "laptop", jobs: int = 2) -> Path:
-    """Execute all chapters and build the website; return its first page.
-
-    Raises
-    ------
-    BookError
-        If anything is missing, fails or contradicts the manifest.
-    """
-    _check_scale(scale)
+    """Execute all chapters and build the website; return its first page."""
     content = manifest.load(layout.manifest)
     pages = read_pages(layout, tuple(PAGES))
     chapters = [page for page in pages if page.is_notebook]
@@ -37,14 +30,7 @@ def build_book(layout: Layout, *, scale: str = "laptop", jobs: int = 2) -> Path:
 def build_chapter(
     layout: Layout, name: str, *, scale: str = "laptop", parameters: Mapping[str, object]
 ) -> Path:
-    """Execute one chapter; return its executed notebook.
-
-    Raises
-    ------
-    BookError
-        If there is no such chapter, it lacks a parameter, or a cell fails.
-    """
-    _check_scale(scale)
+    """Execute one chapter; return its executed notebook."""
     page = find_chapter(layout, name)
     with _only_build(layout):
         parameters = {"scale": scale, **parameters}
@@ -53,13 +39,7 @@ def build_chapter(
 
 
 def find_chapter(layout: Layout, name: str) -> Page:
-    """The notebook of this name, also given as ``book/sot/why.md``.
-
-    Raises
-    ------
-    BookError
-        If there is none.
-    """
+    """The notebook of this name, also given as ``book/sot/why.md``."""
     chapters = {p.name: p for p in read_pages(layout, tuple(PAGES)) if p.is_notebook}
     name = name.removeprefix("book/").removesuffix(".md")
     if name not in chapters:
@@ -67,18 +47,8 @@ def find_chapter(layout: Layout, name: str) -> Page:
     return chapters[name]
 
 
-def _check_scale(scale: str) -> None:
-    if scale not in SCALES:
-        raise BookError(f"scale is {scale!r}; choose one of {', '.join(SCALES)}")
-
-
-@contextlib.contextmanager
-def _only_build(layout: Layout) -> Iterator[None]:
-    """Keep a second build out of the same folder; the system frees the lock of a killed one."""
+def _only_build(layout: Layout) -> AbstractContextManager:
+    """Keep a second build out of the same folder."""
     layout.out.mkdir(parents=True, exist_ok=True)
-    with (layout.out / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BookError(f"another build is running in {layout.out}") from None
-        yield
+    refusal = BookError(f"another build is running in {layout.out}")
+    return locked(layout.out / "lock", refusal)

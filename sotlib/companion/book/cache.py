@@ -5,29 +5,22 @@ Which modules or data a chapter reads is hard to know beforehand, so that a chan
 locked requirements or the Python version makes every chapter run again.
 """
 
+import contextlib
 import json
 import platform
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from sotlib.companion.book._common import Layout, digest, write_atomically
+from sotlib.companion.book._common import PACKAGE, Layout, digest
 from sotlib.companion.book.chapters import Page
+from sotlib.companion.files import write_atomically
 
 _LARGE = 4_000_000  # bytes; shards and weights of trainings, which no chapter reads
 _NOT_DATA = {".md", ".css", ".js", ".svg", ".ico", ".bib", ".pyc"}
 
 
-def environment_key(layout: Layout, package: Path | None = None) -> str:
-    """One digest of all that chapters share.
-
-    Parameters
-    ----------
-    layout : Layout
-        Where the book lies.
-    package : Path, optional
-        The library's folder, by default the one that is running.
-    """
-    package = package or Path(__file__).parents[2]
+def environment_key(layout: Layout, package: Path = PACKAGE) -> str:
+    """One digest of all that chapters share."""
     sources = (
         path for path in package.rglob("*.py") if package / "companion/book" not in path.parents
     )
@@ -58,22 +51,17 @@ def load(folder: Path, name: str, key: str) -> str | None:
     The record beside the notebook holds the key and the notebook's own digest, so that a build
     killed between the two, or a damaged file, is noticed.
     """
-    try:
-        record = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    record = _record(folder, name)
+    with contextlib.suppress(OSError, ValueError):
         text = (folder / f"{name}.ipynb").read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return None
-    if not isinstance(record, dict) or record.get("key") != key:
-        return None
-    return text if record.get("notebook") == digest(text) else None
+        if (record.get("key"), record.get("notebook")) == (key, digest(text)):
+            return text
+    return None
 
 
 def seconds_of(folder: Path, name: str) -> float | None:
     """How long the kept notebook took when it was executed; None where there is none."""
-    try:
-        return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["seconds"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return _record(folder, name).get("seconds")
 
 
 def store(folder: Path, name: str, key: str, text: str, seconds: float = 0.0) -> None:
@@ -81,6 +69,14 @@ def store(folder: Path, name: str, key: str, text: str, seconds: float = 0.0) ->
     write_atomically(folder / f"{name}.ipynb", text)
     record = {"key": key, "notebook": digest(text), "seconds": round(seconds, 1)}
     write_atomically(folder / f"{name}.json", json.dumps(record))
+
+
+def _record(folder: Path, name: str) -> dict:
+    try:
+        record = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _files(folder: Path) -> Iterable[Path]:

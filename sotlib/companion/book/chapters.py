@@ -33,13 +33,7 @@ class Page:
 
 
 def read_pages(layout: Layout, generated: tuple[str, ...] = ()) -> list[Page]:
-    """Read every page of ``_toc.yml``, in order.
-
-    Raises
-    ------
-    BookError
-        If the table of contents is not valid, or a page has no source and is not generated.
-    """
+    """Read every page of ``_toc.yml``, in order."""
     try:
         toc = yaml.safe_load(read_text(layout.toc, "the table of contents"))
     except yaml.YAMLError as error:
@@ -131,8 +125,9 @@ def set_parameters(
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
     # From the last to the first, so that earlier positions stay valid.
-    for parameter in sorted(values, key=lambda key: _place(known[key]), reverse=True):
-        node = known[parameter]
+    for parameter, node in reversed(known.items()):
+        if parameter not in values:
+            continue
         begin = starts[node.lineno - 1] + node.col_offset
         end = starts[node.end_lineno - 1] + node.end_col_offset
         source = source[:begin] + _literal(values[parameter]).encode() + source[end:]
@@ -151,7 +146,3 @@ def _parameter_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookN
         for cell in notebook.cells
         if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])
     ]
-
-
-def _place(node: ast.expr) -> tuple[int, int]:
-    return node.lineno, node.col_offset

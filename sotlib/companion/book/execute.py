@@ -1,24 +1,25 @@
 """Executes chapters with papermill, a few at a time, each in a process of its own."""
 
+import itertools
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
 import re
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import nbformat
+from tqdm import tqdm
 
 from sotlib.companion.book import cache
-from sotlib.companion.book._common import BookError, Layout, write_atomically
+from sotlib.companion.book._common import BookError, Layout, python_path
 from sotlib.companion.book.chapters import Page, read_notebook, set_parameters
-from sotlib.companion.book.progress import Progress
+from sotlib.companion.book.manifest import plain_number
+from sotlib.companion.files import write_atomically
+from sotlib.companion.processes import cores, worker_pool
 
 _THREADS = ("OMP", "MKL", "OPENBLAS", "NUMBA")
 
@@ -32,26 +33,9 @@ def execute_chapters(
 ) -> dict[str, nbformat.NotebookNode]:
     """Execute notebooks, or take them from the cache where nothing has changed.
 
-    Parameters
-    ----------
-    layout : Layout
-        Where the book lies and where this build goes.
-    pages : sequence of Page
-        The notebooks to execute.
-    parameters : mapping
-        ``scale`` and others, set in each chapter's parameters cell.
-    jobs : int
-        Chapters executed at a time; the processor cores are divided among them.
-
-    Returns
-    -------
-    dict
-        Executed notebooks by page name.
-
-    Raises
-    ------
-    BookError
-        If a chapter lacks a parameter, or a cell fails. All chapters are tried first.
+    The parameters, ``scale`` and others, are set in each chapter's parameters cell. The processor's
+    cores are divided among `jobs` chapters at a time. Returns the notebooks by page name; raises
+    BookError where a chapter lacks a parameter or a cell fails, when all have been tried.
     """
     environment = cache.environment_key(layout)
     folder = layout.executed(str(parameters["scale"]))
@@ -66,17 +50,25 @@ def execute_chapters(
         else:
             done[page.name] = nbformat.reads(text, as_version=4)
     faults = []
-    with Progress(total=len(pages)) as progress:
+    count = itertools.count(1)
+    # On a terminal a bar, elsewhere the lines alone.
+    with tqdm(total=len(pages), unit="chapter", leave=False, file=sys.stdout, disable=None) as bar:
+
+        def line(text: str) -> None:
+            bar.update()
+            tqdm.write(f"[{next(count)}/{len(pages)}] {text}", file=sys.stdout)
+            sys.stdout.flush()
+
         for name in done:
-            progress.line(f"{name}: cached")
+            line(f"{name}: cached")
         for name, text, seconds, fault in _run_all(layout, waiting, jobs):
             if fault:
                 faults.append(fault)
-                progress.line(f"{name}: FAILED after {seconds:.1f} s")
+                line(f"{name}: FAILED after {seconds:.1f} s")
                 continue
             cache.store(folder, name, keys[name], text, seconds)
             done[name] = nbformat.reads(text, as_version=4)
-            progress.line(f"{name}: run in {seconds:.1f} s")
+            line(f"{name}: run in {seconds:.1f} s")
     if faults:
         raise BookError("\n".join(faults))
     return done
@@ -88,8 +80,7 @@ def _run_all(layout: Layout, notebooks: Mapping[str, nbformat.NotebookNode], job
         return
     jobs = max(1, min(jobs, len(notebooks)))
     environment = _kernel_environment(layout, jobs)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_end_with_parent) as pool:
+    with worker_pool(jobs) as pool:
         futures = {
             pool.submit(_run, name, nbformat.writes(notebook), layout, environment): name
             for name, notebook in notebooks.items()
@@ -116,12 +107,10 @@ def _kernel_environment(layout: Layout, jobs: int) -> dict[str, str]:
             }
         ),
     )
-    library = str(Path(__file__).parents[3])
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    share = str(max(1, (cores or 1) // jobs))
+    share = str(max(1, cores() // jobs))
     return {
         "JUPYTER_PATH": str(kernels.resolve()),
-        "PYTHONPATH": os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH", "")])),
+        "PYTHONPATH": python_path(),
         "PYTHONHASHSEED": "0",
         # A frontend's or a user's settings must not change the pictures.
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -129,16 +118,6 @@ def _kernel_environment(layout: Layout, jobs: int) -> dict[str, str]:
         # Threads that wait asleep: spinning ones made a busy machine ten times slower.
         "OMP_WAIT_POLICY": "PASSIVE",
     }
-
-
-def _end_with_parent() -> None:
-    """Let a worker, and with it its kernel, end when the build is killed."""
-
-    def watch() -> None:
-        multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(name: str, text: str, layout: Layout, environment: Mapping[str, str]):
@@ -189,11 +168,5 @@ def _cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             cell.metadata.pop("tags")
         for output in cell.get("outputs", ()):
             if "scrapbook" in output.get("metadata", {}):
-                output["data"] = {k: _number(v) for k, v in output["data"].items()}
+                output["data"] = {k: plain_number(v) for k, v in output["data"].items()}
     return notebook
-
-
-def _number(text: object) -> object:
-    """A glued number as ``{glue:text}`` can format it: NumPy 2 writes np.float64(0.5)."""
-    match = re.fullmatch(r"np\.\w+\(([^()]*)\)", text) if isinstance(text, str) else None
-    return match[1] if match else text

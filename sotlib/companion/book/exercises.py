@@ -19,21 +19,14 @@ _OPTION = re.compile(r"^:([\w-]+):[ \t]*(.*)\n?", re.M)
 
 @dataclass(frozen=True)
 class Piece:
-    """A cell, or a part of a Markdown cell.
-
-    Parameters
-    ----------
-    cell : NotebookNode
-        The cell; of a directive, a Markdown cell with its text.
-    exercise : str
-        Label of the exercise that this states or solves; empty elsewhere.
-    solution : bool
-        Whether it belongs to the solution.
-    """
+    """A cell, or a part of a Markdown cell."""
 
     cell: nbformat.NotebookNode
+    """Of a directive, a Markdown cell with its text."""
     exercise: str = ""
+    """Label of the exercise that this states or solves; empty elsewhere."""
     solution: bool = False
+    """Whether it belongs to the solution."""
 
     @property
     def is_code(self) -> bool:
@@ -47,13 +40,7 @@ class Piece:
 
 
 def pieces(notebook: nbformat.NotebookNode, name: str) -> list[Piece]:
-    """Split a chapter at its exercises and solutions.
-
-    Raises
-    ------
-    BookError
-        If a solution does not begin or end, solves an unknown exercise, or has a check outside.
-    """
+    """Split a chapter at its exercises and solutions."""
     found, inside, known = [], "", set()
     for cell in notebook.cells:
         if cell.cell_type != "markdown":

@@ -12,70 +12,41 @@ from sotlib.companion.book.chapters import Page
 
 @dataclass(frozen=True)
 class Context:
-    """What a generated page may depend on.
-
-    Parameters
-    ----------
-    layout : Layout
-        Where the book lies and where this build goes.
-    pages : sequence of Page
-        All pages of the table of contents.
-    notebooks : mapping
-        Executed chapters by page name.
-    manifest : mapping
-        The manifest, from :func:`sotlib.companion.book.manifest.load`.
-    scale : str
-        The scale at which the chapters were executed.
-    """
+    """What a generated page may depend on."""
 
     layout: Layout
     pages: Sequence[Page]
-    notebooks: Mapping[str, nbformat.NotebookNode]
+    notebooks: Mapping[str, nbformat.NotebookNode]  # executed chapters by page name
     manifest: Mapping
     scale: str
 
 
-def _reproduction(context: Context) -> dict[str, str]:
-    text = reproduction.page(context.manifest, context.notebooks, scale=context.scale)
-    return {reproduction.NAME: text}
-
-
-def _library(context: Context) -> dict[str, str]:
-    import sotlib
-
-    return {library.NAME: library.page(sotlib, {page.name for page in context.pages})}
-
-
-def _benchmarks(context: Context) -> dict[str, str]:
-    return benchmarks.files(context.layout.root / "results" / "benchmarks")
-
-
-def _status(context: Context) -> dict[str, str]:
-    folder = context.layout.executed(context.scale)
+def _status(context: Context) -> str:
     names = [page.name for page in context.pages if page.is_notebook]
-    return {status.NAME: status.page(names, folder, scale=context.scale)}
+    return status.page(names, context.layout.executed(context.scale), scale=context.scale)
 
 
-def _teachers(context: Context) -> dict[str, str]:
+def _teachers(context: Context) -> str:
     source = context.layout.source / f"{teachers.NAME}.md"
-    return {teachers.NAME: teachers.page(read_text(source, teachers.NAME), context.pages)}
+    return teachers.page(read_text(source, teachers.NAME), context.pages)
 
 
-# By page name. A page that _toc.yml does not list is not written.
+# By page name: the page's text, or with those of files beside it by path.
 PAGES = {
-    reproduction.NAME: _reproduction,
-    library.NAME: _library,
-    benchmarks.NAME: _benchmarks,
+    reproduction.NAME: lambda c: reproduction.page(c.manifest, c.notebooks, scale=c.scale),
+    library.NAME: lambda _: library.page(),
+    benchmarks.NAME: lambda c: benchmarks.files(c.layout.root / "results" / "benchmarks"),
     status.NAME: _status,
     teachers.NAME: _teachers,
 }
 
 
 def generate(context: Context) -> dict[str, str]:
-    """Text of the generated pages by name, and of files beside them by path."""
+    """Text of the generated pages that _toc.yml lists by name, and of files beside them."""
     listed = {page.name for page in context.pages}
     found = {}
     for name, write in PAGES.items():
         if name in listed:
-            found |= write(context)
+            written = write(context)
+            found |= {name: written} if isinstance(written, str) else written
     return found

@@ -1,16 +1,22 @@
-"""The page of the public API, written from the docstrings of ``sotlib.__all__``."""
+"""The page of the public API: Sphinx writes its entries from the docstrings of ``sotlib.__all__``.
 
-import functools
+This module is an extension of Sphinx too (see ``_config.yml``): links to chapters and public names.
+"""
+
+import dataclasses
 import importlib
 import inspect
 import re
-from collections.abc import Collection, Iterator, Mapping
 from types import ModuleType
 
+import sotlib
 from sotlib.companion.book._common import BookError
+from sotlib.companion.show.table import markdown_table
 
 NAME = "appendix/library"
 _CHAPTER = re.compile(r"chapter\s+``([\w-]+(?:/[\w-]+)+)``")
+# What one comes for: losses, and what they are made of.
+_FIRST = ("losses", "transport", "transforms", "scattering", "synths", "datasets", "pitch")
 
 _INTRO = """\
 (library)=
@@ -20,53 +26,41 @@ Everything that `import sotlib` offers, written from the docstrings when the boo
 and units stand with each argument, the examples are run by the tests, and each entry leads to the
 chapter that explains it. The search finds them as well.
 
-| name | what it is | chapter |
-|---|---|---|
+"""
+_ENTRY = """\
+```{{eval-rst}}
+.. auto{kind}:: sotlib.{name}
+```
+
 """
 
 
-def page(library: ModuleType, pages: Collection[str]) -> str:
-    """Write the page as MyST Markdown, with the entries in reStructuredText blocks.
-
-    Parameters
-    ----------
-    library : module
-        With ``__all__``; its entries are classes and functions.
-    pages : collection of str
-        The book's pages; a chapter that is not among them is named without a link.
+def page(library: ModuleType = sotlib) -> str:
+    """Write the page as MyST Markdown: a table of all names, then a section for each folder.
 
     Raises
     ------
     BookError
-        If a public name is neither class nor function, or has no docstring.
+        If the docstring of a public name leads to no chapter.
     """
-    entries = public(library)
-    parts = [_INTRO]
-    for name, thing in entries.items():
-        chapter = next(iter(chapters(thing)), "")
-        where = _link(chapter, pages, "{{doc}}`/{0}`") if chapter else ""
-        parts.append(f"| {{py:obj}}`{name} <sotlib.{name}>` | {_summary(thing)} | {where} |\n")
-    groups: dict[str, list[str]] = {}
-    for name, thing in entries.items():
+    rows, entries = [], {}
+    for name in sorted(library.__all__, key=str.lower):
+        thing = getattr(library, name)
+        if not chapters(thing):
+            raise BookError(f'{name}: say "Explained in chapter ``…``" in its docstring')
+        link = f"{{py:obj}}`{name} <sotlib.{name}>`"
+        rows.append((link, _summary(thing), f"{{doc}}`/{chapters(thing)[0]}`"))
         folder = ".".join(thing.__module__.split(".")[:2])
-        groups.setdefault(folder, []).append(name)
-    for module in sorted(groups, key=_place):
-        parts.append(f"\n## {_heading(module)}\n\n")
-        for name in groups[module]:
-            parts.append(f"```````{{eval-rst}}\n{_entry(name, entries[name], entries, pages)}")
-            parts.append("```````\n\n")
+        kind = "class" if inspect.isclass(thing) else "function"
+        if kind == "class" and issubclass(thing, BaseException):
+            kind = "exception"
+        entries.setdefault(folder, []).append(_ENTRY.format(kind=kind, name=name))
+    parts = [_INTRO, markdown_table(("name", "what it is", "chapter"), rows), "\n"]
+    for folder in sorted(entries, key=_place):
+        heading = inspect.getdoc(importlib.import_module(folder)) or folder
+        heading = re.split(r"\.(?:\s|$)|:\s", heading, maxsplit=1)[0].replace("\n", " ")
+        parts += [f"\n## {heading}\n\n", *entries[folder]]
     return "".join(parts)
-
-
-def public(library: ModuleType) -> dict[str, object]:
-    """The public names with what they stand for."""
-    found = {name: getattr(library, name) for name in sorted(library.__all__, key=str.lower)}
-    for name, thing in found.items():
-        if not (inspect.isclass(thing) or inspect.isroutine(thing)):
-            raise BookError(f"{library.__name__}.{name} is neither class nor function")
-        if not (getattr(thing, "__doc__", None) or "").strip():
-            raise BookError(f"{library.__name__}.{name} has no docstring")
-    return found
 
 
 def chapters(thing: object) -> list[str]:
@@ -74,119 +68,47 @@ def chapters(thing: object) -> list[str]:
     return _CHAPTER.findall(inspect.getdoc(thing) or "")
 
 
-def _entry(name: str, thing: object, names: Mapping, pages: Collection[str]) -> str:
-    """An object description, with the methods that sotlib itself defines."""
-    kind = "class" if inspect.isclass(thing) else "function"
-    if inspect.isclass(thing) and issubclass(thing, BaseException):
-        kind = "exception"
-    lines = [f".. py:{kind}:: sotlib.{name}{_signature(thing)}", ""]
-    lines += _indented(_body(thing, names, pages))
-    for method, member in _methods(thing):
-        property_ = isinstance(member, property | functools.cached_property)
-        signature = "" if property_ else _signature(member)
-        directive = "property" if property_ else "method"
-        lines += ["", f"   .. py:{directive}:: {method}{signature}", ""]
-        lines += _indented(_indented(_body(member, names, pages)))
-    return "\n".join(lines) + "\n"
+def setup(app) -> dict:
+    """Let Sphinx read docstrings as this library writes them."""
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("autodoc-process-docstring", rewrite)
+    # Nobody makes a result: its fields stand under "Attributes".
+    app.connect(
+        "autodoc-process-signature",
+        lambda app, what, name, thing, *_: ("", None) if dataclasses.is_dataclass(thing) else None,
+    )
+    return {"parallel_read_safe": True}
 
 
-def _methods(thing: object) -> Iterator[tuple[str, object]]:
-    """Public methods and properties with a docstring, also inherited ones of this library."""
-    seen = set()
-    for base in thing.__mro__ if inspect.isclass(thing) else ():
-        if base.__module__.split(".")[0] != thing.__module__.split(".")[0]:
-            continue
-        for name, member in vars(base).items():
-            described = inspect.isroutine(member) or hasattr(member, "__get__")
-            # The docstring of an instance of a field's type is not the field's.
-            own = getattr(member, "__doc__", None) and not name.startswith("_")
-            if described and own and name not in seen:
-                seen.add(name)
-                yield name, member
-
-
-def _signature(thing: object) -> str:
-    """Arguments with their defaults, without annotations; nothing for what others return."""
-    if inspect.isclass(thing):
-        if "__init__" not in vars(thing) or hasattr(thing, "__dataclass_fields__"):
-            return ""
-        thing = thing.__init__
-    try:
-        signature = inspect.signature(thing)
-    except (TypeError, ValueError):
-        return ""
-    parameters = [
-        p.replace(annotation=inspect.Parameter.empty)
-        for p in signature.parameters.values()
-        if p.name != "self"
-    ]
-    text = str(signature.replace(parameters=parameters, return_annotation=signature.empty))
-    return re.sub(r"<(?:built-in )?(?:function |class ')?([\w.]+)[^>]*>", r"\1", text)
-
-
-def _body(thing: object, names: Mapping, pages: Collection[str]) -> list[str]:
-    """The docstring's sections as reStructuredText that Sphinx shows well."""
+def rewrite(app, what: str, name: str, thing: object, options, lines: list[str]) -> None:
+    """Turn a docstring into reStructuredText that Sphinx shows well, in place."""
     from sphinx.ext.napoleon import Config, NumpyDocstring
 
-    text = inspect.getdoc(thing) or ""
-    attributes = re.search(r"^Attributes\n-{10}$", text, re.M)
-    text = re.sub(r"^Attributes\n-{10}$", "Parameters\n----------", text, flags=re.M)
-    text = _CHAPTER.sub(lambda m: "chapter " + _link(m[1], pages, ":doc:`/{0}`"), text)
+    text = _CHAPTER.sub(r"chapter :doc:`/\1`", "\n".join(lines))
     # References are plain: as footnotes those of different entries would clash.
     text = re.sub(r"\[(\d+)\]_", r"[\1]", text)
     text = re.sub(r"^\.\. \[(\d+)\] ", r"* [\1] ", text, flags=re.M)
     # A name in single backticks is a link where it is public, code elsewhere.
     text = re.sub(
         r"(?<![`:\w])`([^`\n<>]+)`(?![`_])",
-        lambda m: f":py:obj:`{m[1]} <sotlib.{m[1]}>`" if m[1] in names else f"``{m[1]}``",
+        lambda m: f":py:obj:`{m[1]} <sotlib.{m[1]}>`" if m[1] in sotlib.__all__ else f"``{m[1]}``",
         text,
     )
-    settings = Config(napoleon_use_param=False, napoleon_use_rtype=False)
-    lines = str(NumpyDocstring(text, settings)).splitlines()
-    if attributes:  # numpydoc's order: they come after the parameters
-        last = max(number for number, line in enumerate(lines) if ":Parameters:" in line)
-        lines[last] = lines[last].replace(":Parameters:", ":Attributes:", 1)
-    return _raises(lines)
-
-
-def _raises(lines: list[str]) -> list[str]:
-    """Gather ``:raises X:`` fields in one list, without links to Python's own documentation."""
-    found, inside, begun = [], False, False
-    for line in lines:
-        match = re.match(r":raises ([^:]+): ?(.*)", line)
-        if match:
-            found += [] if begun else [":Raises:", ""]
-            found.append(f"   * **{match[1]}** -- {match[2]}")
-            inside = begun = True
-        else:
-            inside = inside and line.startswith(" ")
-            found.append(f"  {line}" if inside else line)
-    return found
-
-
-def _indented(lines: list[str]) -> list[str]:
-    return [f"   {line}".rstrip() for line in lines]
-
-
-def _link(chapter: str, pages: Collection[str], form: str) -> str:
-    return form.format(chapter) if chapter in pages else f"``{chapter}``"
+    settings = Config(
+        napoleon_use_param=False,
+        napoleon_use_rtype=False,
+        napoleon_custom_sections=[("Attributes", "params_style"), ("Raises", "params_style")],
+    )
+    lines[:] = NumpyDocstring(text, settings).lines()
 
 
 def _place(folder: str) -> tuple[int, str]:
-    """What one comes for first: losses, and what they are made of."""
-    first = ("losses", "transport", "transforms", "scattering", "synths", "datasets", "pitch")
-    name = folder.split(".")[-1]
-    return first.index(name) if name in first else len(first), name
-
-
-def _heading(module: str) -> str:
-    """The first sentence of a folder's docstring."""
-    text = inspect.getdoc(importlib.import_module(module)) or module
-    return re.split(r"\.(?:\s|$)|:\s", text, maxsplit=1)[0].replace("\n", " ")
+    name = folder.rpartition(".")[2]
+    return _FIRST.index(name) if name in _FIRST else len(_FIRST), name
 
 
 def _summary(thing: object) -> str:
     """The docstring's first paragraph up to its first full stop, for a table of Markdown."""
     paragraph = inspect.getdoc(thing).split("\n\n")[0].replace("\n", " ")
     sentence = re.split(r"[.;](?:\s|$)", paragraph, maxsplit=1)[0]
-    return re.sub(r":math:`([^`]+)`", r"$\1$", sentence).replace("|", "\\|")
+    return re.sub(r":math:`([^`]+)`", r"$\1$", sentence)

@@ -4,6 +4,7 @@
 the numbers that the executed chapters glue. The status follows from both and is stored nowhere.
 """
 
+import contextlib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from sotlib.companion.book._common import SCALES, BookError, read_text
+from sotlib.companion.book._common import PACKAGE, SCALES, BookError, read_text
 
 STATUSES = ("reproduced", "differs", "reduced", "published value unknown", "not yet")
 STANDINGS = ("published", "config", "unknown")
@@ -22,23 +23,9 @@ _GLUE_PREFIX = "application/papermill.record/"
 
 
 def load(path: str | Path | None = None) -> dict:
-    """Read and check the manifest.
+    """Read and check the manifest: ``papers`` by key, and ``entries`` by ``id``.
 
-    Parameters
-    ----------
-    path : path, optional
-        ``manifest.yml``; by default the one of the checkout that the working directory, or else
-        the library, lies in.
-
-    Returns
-    -------
-    dict
-        ``papers``: short citations by key; ``entries``: by ``id``, see the head of the file.
-
-    Raises
-    ------
-    BookError
-        If it cannot be found, is not valid, or an entry lacks a field.
+    By default it is that of the checkout that the working directory, or else the library, lies in.
     """
     path = Path(path) if path is not None else _find()
     try:
@@ -57,23 +44,11 @@ def load(path: str | Path | None = None) -> dict:
 
 
 def status(entry: Mapping, measured: Mapping[str, float], *, scale: str = "laptop") -> str:
-    """How far the book has come with one figure or table.
+    """How far the book has come with one figure or table, by the numbers that its chapter glued.
 
-    Parameters
-    ----------
-    entry : mapping
-        An entry of the manifest.
-    measured : mapping
-        The numbers that its chapter glued, by name.
-    scale : {"smoke", "laptop", "paper"}
-        The scale at which the chapter was executed.
-
-    Returns
-    -------
-    str
-        ``"not yet"`` without a figure in the book; ``"published value unknown"`` where there is
-        nothing to compare with; ``"reduced"`` where the run was smaller than the comparison
-        asks for; otherwise ``"reproduced"`` if every check holds and ``"differs"`` if not.
+    ``"not yet"`` without a figure in the book; ``"published value unknown"`` where there is nothing
+    to compare with; ``"reduced"`` where the run was smaller than the comparison asks for; otherwise
+    ``"reproduced"`` if every check holds and ``"differs"`` if not.
 
     Examples
     --------
@@ -115,13 +90,22 @@ def glued_numbers(notebook: nbformat.NotebookNode) -> dict[str, float]:
         text = data.get("text/plain", data.get(f"{_GLUE_PREFIX}text/plain"))
         if name is None or text is None:
             continue
-        # NumPy 2 writes np.float64(0.5), torch tensor(0.5).
-        inner = re.fullmatch(r"(?:np\.\w+|tensor)\((.*?)(?:, dtype=.*)?\)", text.strip())
-        try:
-            found[name] = float(inner.group(1) if inner else text)
-        except ValueError:
-            continue
+        with contextlib.suppress(ValueError):
+            found[name] = float(plain_number(text))
     return found
+
+
+def plain_number(text: object) -> object:
+    """A glued number as ``{glue:text}`` can format it; anything else as it is.
+
+    Examples
+    --------
+    >>> plain_number("np.float64(0.5)"), plain_number("tensor(2., dtype=torch.float64)")
+    ('0.5', '2.')
+    """
+    pattern = r"(?:np\.\w+|tensor)\(([^()]*?)(?:, dtype=.*)?\)"
+    match = re.fullmatch(pattern, text.strip()) if isinstance(text, str) else None
+    return match[1] if match else text
 
 
 def labels(notebook: nbformat.NotebookNode) -> set[str]:
@@ -164,7 +148,7 @@ def _outputs(notebook: nbformat.NotebookNode) -> Iterable[nbformat.NotebookNode]
 def _find() -> Path:
     """Look for the manifest from the working directory upwards, then beside the library."""
     here = Path.cwd()
-    for folder in (here, *here.parents, Path(__file__).parents[3]):
+    for folder in (here, *here.parents, PACKAGE.parent):
         for candidate in (folder / "manifest.yml", folder / "book" / "manifest.yml"):
             if candidate.is_file():
                 return candidate

@@ -8,9 +8,10 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from sotlib.companion.book._common import BookError, Layout, digest, read_text, write_atomically
+from sotlib.companion.book._common import BookError, Layout, digest, read_text
 from sotlib.companion.book.chapters import read_pages
 from sotlib.companion.book.generated import PAGES
+from sotlib.companion.files import write_atomically
 
 # What an installation and the chapters need beside the notebooks.
 _FILES = ("pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "environment.yml")
@@ -26,40 +27,22 @@ if "google.colab" in sys.modules:
     %cd /content/book-and-library/{folder}"""
 
 
-def has_address(layout: Layout) -> bool:
-    """Whether ``_config.yml`` says where the repository is."""
-    config = yaml.safe_load(read_text(layout.config, "the settings")) or {}
-    return bool((config.get("repository") or {}).get("url"))
-
-
 def repository(layout: Layout) -> dict[str, str]:
-    """Address, branch and folder of the published notebooks, from ``_config.yml``.
-
-    Raises
-    ------
-    BookError
-        If no address is set there.
-    """
+    """Address (or none), branch and folder of the published notebooks, from ``_config.yml``."""
     config = yaml.safe_load(read_text(layout.config, "the settings")) or {}
     found = config.get("repository") or {}
-    if not found.get("url"):
-        raise BookError("repository: url is not set in _config.yml, so there is nowhere to publish")
     return {
-        "url": found["url"].removesuffix("/"),
+        "url": (found.get("url") or "").removesuffix("/"),
         "branch": found.get("branch", "notebooks"),
         "folder": found.get("path_to_book", "book"),
     }
 
 
 def export(layout: Layout, *, scale: str = "laptop") -> Path:
-    """Write what the branch holds into ``notebooks`` of the build's folder; return it.
-
-    Raises
-    ------
-    BookError
-        If a chapter is not executed, or no repository is set.
-    """
+    """Write what the branch holds into ``notebooks`` of the build's folder; return it."""
     target, place = layout.out / "notebooks", repository(layout)
+    if not place["url"]:
+        raise BookError("repository: url is not set in _config.yml, so there is nowhere to publish")
     shutil.rmtree(target, ignore_errors=True)
     for page in read_pages(layout, tuple(PAGES)):
         if page.is_notebook:
@@ -84,13 +67,7 @@ def export(layout: Layout, *, scale: str = "laptop") -> Path:
 
 
 def publish(layout: Layout, remote: str = "origin") -> str:
-    """Push the exported tree as the one commit of its branch; return the commit.
-
-    Raises
-    ------
-    BookError
-        If git refuses; its message is in the error.
-    """
+    """Push the exported tree as the one commit of its branch; return the commit."""
     tree, branch = layout.out / "notebooks", repository(layout)["branch"]
     index = layout.out / "notebooks.index"
     index.unlink(missing_ok=True)

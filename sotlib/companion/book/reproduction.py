@@ -6,8 +6,10 @@ from collections.abc import Mapping
 import nbformat
 
 from sotlib.companion.book import manifest
+from sotlib.companion.show.table import markdown_table
 
 NAME = "appendix/reproduction"
+_COLUMNS = ("what", "where", "published", "ours", "tolerance", "status")
 
 _INTRO = """\
 (reproduction)=
@@ -34,17 +36,7 @@ This build ran the chapters at scale `{scale}`.
 
 
 def page(content: Mapping, notebooks: Mapping[str, nbformat.NotebookNode], *, scale: str) -> str:
-    """Write the page as MyST Markdown.
-
-    Parameters
-    ----------
-    content : mapping
-        The manifest, from :func:`sotlib.companion.book.manifest.load`.
-    notebooks : mapping
-        Executed chapters by page name.
-    scale : str
-        The scale at which they were executed.
-    """
+    """Write the page as MyST Markdown, from the manifest and the executed chapters."""
     measured = {name: manifest.glued_numbers(notebook) for name, notebook in notebooks.items()}
     statuses = {
         key: manifest.status(entry, measured.get(entry["chapter"], {}), scale=scale)
@@ -56,11 +48,12 @@ def page(content: Mapping, notebooks: Mapping[str, nbformat.NotebookNode], *, sc
     for paper, title in content["papers"].items():
         entries = [e for e in content["entries"].values() if e["paper"] == paper]
         parts += [f"## {title['title']}", f"{title['citation']}\n"]
-        parts += ["| what | where | published | ours | tolerance | status |"]
-        parts += ["|---|---|---|---|---|---|"]
-        for entry in entries:
-            numbers = measured.get(entry["chapter"], {})
-            parts += _rows(entry, numbers, statuses[entry["id"]])
+        rows = (
+            row
+            for entry in entries
+            for row in _rows(entry, measured.get(entry["chapter"], {}), statuses[entry["id"]])
+        )
+        parts += [markdown_table(_COLUMNS, rows)]
         notes = [
             f"- {e['label']}, {e['title']}: {e['note'].strip()}" for e in entries if e.get("note")
         ]
@@ -68,12 +61,12 @@ def page(content: Mapping, notebooks: Mapping[str, nbformat.NotebookNode], *, sc
     return "\n".join(parts)
 
 
-def _rows(entry: Mapping, numbers: Mapping[str, float], status: str) -> list[str]:
+def _rows(entry: Mapping, numbers: Mapping[str, float], status: str) -> list[list[str]]:
     """A row for the entry, and one for each of its checks."""
     where = f"{{numref}}`{entry['figure']}`" if entry.get("figure") else f"`{entry['chapter']}`"
     mark = f"<span class='status' data-status='{status}'>{status}</span>"
     title = f"**{entry['label']}:** {entry['title']}"
-    rows = [_row([title, where, entry["standing"], "", "", mark])]
+    rows = [[title, where, entry["standing"], "", "", mark]]
     for check in entry.get("checks", []) if entry.get("figure") else []:
         expected = check.get("expected")
         published = "" if expected is None else f"{expected:g}"
@@ -83,9 +76,5 @@ def _rows(entry: Mapping, numbers: Mapping[str, float], status: str) -> list[str
             ours = "not recorded yet"
         tolerance = f"{check['tolerance']:g}"
         # A rightwards arrow in front marks what belongs to the row above.
-        rows.append(_row([f"→ {check['what']}", "", published, ours, tolerance, ""]))
+        rows.append([f"→ {check['what']}", "", published, ours, tolerance, ""])
     return rows
-
-
-def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -13,8 +13,16 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from sotlib.companion.book._common import BookError, Layout, digest, read_text, write_atomically
+from sotlib.companion.book._common import (
+    PACKAGE,
+    BookError,
+    Layout,
+    digest,
+    python_path,
+    read_text,
+)
 from sotlib.companion.book.chapters import Page
+from sotlib.companion.files import write_atomically
 
 # The tools that decide how the same stage looks.
 _RENDERERS = ("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme", "pydata-sphinx-theme")
@@ -27,33 +35,16 @@ def build_site(
     notebooks: Mapping[str, nbformat.NotebookNode],
     generated: Mapping[str, str],
 ) -> bool:
-    """Stage, render and check the site, unless it stands already.
+    """Stage, render and check the site; False where it stands already.
 
-    Parameters
-    ----------
-    layout : Layout
-        Where the book lies and where this build goes.
-    pages : sequence of Page
-        All pages of the table of contents.
-    notebooks : mapping
-        Executed chapters by page name.
-    generated : mapping
-        Text of the pages that the build writes, by name; and of files beside them, by path.
-
-    Returns
-    -------
-    bool
-        False where nothing had to be done.
-
-    Raises
-    ------
-    BookError
-        If Jupyter Book warns or fails, or a page has no HTML afterwards.
+    Raises BookError where Jupyter Book warns or fails, or a page has no HTML afterwards.
     """
     files = staged_files(layout, pages, notebooks, generated)
     versions = {name: metadata.version(name) for name in _RENDERERS}
     parts = {name: digest(data) for name, data in files.items()}
-    stamp = digest(json.dumps([versions, parts], sort_keys=True))
+    # Sphinx reads the library's docstrings.
+    library = {str(path): digest(path.read_bytes()) for path in PACKAGE.rglob("*.py")}
+    stamp = digest(json.dumps([versions, library, parts], sort_keys=True))
     stamp_file = layout.out / "html.stamp"
     with contextlib.suppress(OSError):
         if stamp_file.read_text() == stamp and not missing_pages(layout.html, pages):
@@ -137,14 +128,14 @@ def _render(layout: Layout) -> Path:
     script = Path(sysconfig.get_path("scripts")) / "jupyter-book"
     command = [script, "build", layout.stage, "--path-output", output]
     command += ["--all", "-W", "-n", "--keep-going"]
-    environment = os.environ | {"PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
+    environment = {"PYTHONWARNINGS": "ignore", "NO_COLOR": "1", "PYTHONPATH": python_path()}
     try:
         run = subprocess.run(
             [str(part) for part in command],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment,
+            env=os.environ | environment,
             check=False,
         )
     except FileNotFoundError:

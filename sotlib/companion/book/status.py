@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sotlib.companion._provenance import machine, versions
 from sotlib.companion.book import cache
+from sotlib.companion.show.table import markdown_table
 
 NAME = "appendix/status"
 _PACKAGES = ("sotlib", "torch", "numpy", "scipy", "numba", "librosa", "nnAudio", "POT")
@@ -19,13 +20,8 @@ something that they depend on changes; the times are those of that execution.
 
 Scale: **{scale}** (`smoke`, `laptop` or `paper`; see {{doc}}`troubleshooting`). Machine: {machine}.
 
-| chapter | executed in |
-|---|---|
 {chapters}
-| **together** | **{total}** |
 
-| package | version |
-|---|---|
 {versions}
 
 All versions are pinned in `requirements.lock`.
@@ -33,27 +29,17 @@ All versions are pinned in `requirements.lock`.
 
 
 def page(names: Sequence[str], folder: Path, *, scale: str) -> str:
-    """Write the page as MyST Markdown.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The chapters.
-    folder : Path
-        Where executed chapters are kept, with the times that they took.
-    scale : str
-        The scale at which they were executed.
-    """
+    """Write the page as MyST Markdown; the chapters' times are kept in `folder`."""
     seconds = {name: cache.seconds_of(folder, name) for name in names}
-    rows = [f"| {{doc}}`/{name}` | {_duration(value)} |" for name, value in seconds.items()]
-    found = {"python": "Python"} | {name: name for name in (*_PACKAGES, *_TOOLS)}
-    listed = versions((*_PACKAGES, *_TOOLS))
+    rows = [(f"{{doc}}`/{name}`", _duration(value)) for name, value in seconds.items()]
+    total = _duration(sum(value or 0 for value in seconds.values()))
+    rows.append(("**together**", f"**{total}**"))
+    found = versions((*_PACKAGES, *_TOOLS))
     return _INTRO.format(
         scale=scale,
         machine=describe(machine()),
-        chapters="\n".join(rows),
-        total=_duration(sum(value or 0 for value in seconds.values())),
-        versions="\n".join(f"| {found[name]} | {version} |" for name, version in listed.items()),
+        chapters=markdown_table(("chapter", "executed in"), rows),
+        versions=markdown_table(("package", "version"), found.items()),
     )
 
 

@@ -2,13 +2,13 @@
 
 import argparse
 import math
-import os
 import sys
 import time
 from pathlib import Path
 
 import torch
 
+from sotlib.companion.processes import cores
 from sotlib.companion.runner.folders import SweepError, under
 from sotlib.companion.runner.status import status
 from sotlib.companion.runner.sweep import Sweep
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     sweep = Sweep(
         tasks,
         folder,
-        workers=given.workers or (ON_GPU if on_gpu else _cores()),
+        workers=given.workers or (ON_GPU if on_gpu else cores()),
         device=given.device,
         cluster=given.cluster,
         deadline=None if given.minutes is None else started + 60 * given.minutes,
@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         "--workers",
         type=_positive,
         help="runs at once, each in a process with one thread (default: one for each core, "
-        f"{_cores()} here; on a GPU {ON_GPU})",
+        f"{cores()} here; on a GPU {ON_GPU})",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument(
@@ -128,10 +128,6 @@ def _minutes(text: str) -> float:
     if not 0 < float(text) < math.inf:
         raise argparse.ArgumentTypeError("must be a number above 0")
     return float(text)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
 """Where runs are carried out: processes of this machine, or a Dask cluster."""
 
 import contextlib
-import multiprocessing
+import functools
 import os
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 
-from sotlib.companion.runner.tasks import become_worker, one_thread
+import torch
 
+from sotlib.companion.processes import worker_pool
+
+# Side by side is faster than threads in each.
+ONE_THREAD = functools.partial(torch.set_num_threads, 1)
 PATIENCE = "20s"  # with a scheduler that does not answer
 SETTINGS = {
     "OMP_WAIT_POLICY": "PASSIVE",  # idle threads sleep
@@ -27,17 +31,8 @@ def processes(workers: int) -> Iterator[Executor]:
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    # A forked process would inherit locks of torch's threads, and none of these settings.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=become_worker, initargs=(os.getpid(),)
-    )
-    try:
+    with worker_pool(workers, ONE_THREAD) as pool:
         yield pool
-    finally:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextlib.contextmanager
@@ -54,5 +49,5 @@ def cluster(address: str) -> Iterator[Executor]:
     except OSError as error:
         raise ConnectionError(f"no Dask scheduler answers at {address}: {error}") from None
     with client:
-        client.run(one_thread)
+        client.run(ONE_THREAD)
         yield client.get_executor(pure=False)

@@ -1,10 +1,10 @@
 """Folders of records: where each run has its own, and how a second sweep is kept out of them."""
 
 import contextlib
-import fcntl
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from sotlib.companion.files import locked
 from sotlib.companion.runner.tasks import MARKER, Task
 
 Folder = Path | str | Callable[[Task], Path]
@@ -27,17 +27,14 @@ def folders_of(tasks: Sequence[Task], folder: Folder) -> dict[Task, Path]:
 
 @contextlib.contextmanager
 def only_sweep(folder: Path) -> Iterator[None]:
-    """Keep a second sweep out of a folder; the system frees the lock of a killed one."""
-    marker = folder / MARKER
-    with marker.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise SweepError(
-                f"another sweep is running in {folder}: wait for it, or stop it; this one would "
-                "repeat its runs"
-            ) from None
+    """Keep a second sweep out of a folder."""
+    refusal = SweepError(
+        f"another sweep is running in {folder}: wait for it, or stop it; this one would repeat "
+        "its runs"
+    )
+    with locked(folder / MARKER, refusal):
         try:
             yield
         finally:
-            marker.unlink(missing_ok=True)
+            with contextlib.suppress(PermissionError):  # Windows removes it with the lock
+                (folder / MARKER).unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Carry out many runs, watch them, and go on after an interruption."""
 
 import contextlib
+import functools
 import sys
 import time
 from collections.abc import Sequence
@@ -9,8 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 from tqdm import tqdm
 
-from sotlib.companion.checkpoints import CheckpointError
-from sotlib.companion.records import RecordError, read_record
+from sotlib.companion.experiments.runs import find_record
 from sotlib.companion.runner import executors
 from sotlib.companion.runner.folders import Folder, SweepError, folders_of, only_sweep
 from sotlib.companion.runner.status import is_recorded, steps_done
@@ -43,11 +43,7 @@ class Sweep:
     Attributes
     ----------
     failed : dict
-        Errors of runs that failed, by folder and name.
-
-    Notes
-    -----
-    Explained in chapter ``sot/table``.
+        Errors of runs that failed.
     """
 
     def __init__(
@@ -155,13 +151,7 @@ class Sweep:
 
     def _drop_damaged(self) -> None:
         for task, folder in self.folders.items():
-            path = folder / f"{task.name}.json"
             verify = getattr(experiment(task.experiment), "verify", None)
-            try:
-                read_record(path)
-                if verify is not None:
-                    verify(task.row, task.seed, budget=task.budget, folder=folder)
-            except (RecordError, CheckpointError) as error:
-                if path.exists():
-                    tqdm.write(f"{error}; it is computed again", file=sys.stderr)
-                    path.rename(path.with_suffix(f".damaged-{int(time.time())}"))
+            options = {"budget": task.budget, "folder": folder}
+            intact = verify and functools.partial(verify, task.row, task.seed, **options)
+            find_record(folder / f"{task.name}.json", intact)

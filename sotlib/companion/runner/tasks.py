@@ -1,22 +1,18 @@
 """What a sweep consists of, and how one part of it is carried out, wherever that is."""
 
 import importlib
-import os
 import pkgutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import torch
-
 from sotlib._core import check
 from sotlib.companion import experiments
-from sotlib.companion.experiments.sot.training import Stopped
+from sotlib.companion.experiments.training import Stopped
 
 MARKER = "sweep.lock"  # lies in the folder while a sweep goes on; workers look for it
-
-_parent = None  # of this process, where it is a worker of a sweep
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Task:
     @property
     def steps(self) -> int:
         """Its length, for the progress bar."""
-        return experiment(self.experiment).BUDGETS[self.budget].steps
+        return getattr(experiment(self.experiment).BUDGETS[self.budget], "steps", 1)
 
 
 def experiment(name: str) -> ModuleType:
@@ -64,7 +60,7 @@ def default_seeds(name: str, budget: str) -> list[int]:
     """Seeds of a sweep that is given none: the experiment's own."""
     module = experiment(name)
     check.one_of("budget", budget, tuple(module.BUDGETS))
-    return module.default_seeds(budget)
+    return list(module.SEEDS[budget] if isinstance(module.SEEDS, Mapping) else module.SEEDS)
 
 
 def plan(name: str, *, budget: str, seeds: list[int], rows: list[str] | None = None) -> list[Task]:
@@ -132,8 +128,6 @@ def carry_out(
 
     def report(step: int) -> None:
         nonlocal written
-        if _parent is not None and os.getppid() != _parent:
-            os._exit(1)  # the pool would catch an exception and wait for work for ever
         stop = late()
         if stop or time.monotonic() - written > 1:
             progress.write_text(str(step), encoding="utf-8")
@@ -154,15 +148,3 @@ def carry_out(
         raise
     progress.unlink(missing_ok=True)
     return True
-
-
-def become_worker(parent: int) -> None:
-    """Be a worker of the sweep in the process `parent`: with one thread, and not beyond its end."""
-    global _parent
-    _parent = parent
-    one_thread()
-
-
-def one_thread() -> None:
-    """Leave the other cores to the other workers: side by side is faster than threads in each."""
-    torch.set_num_threads(1)

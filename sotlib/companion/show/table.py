@@ -58,10 +58,24 @@ def table(
         if not isinstance(rows[0], Mapping):
             raise TypeError("columns is needed unless the rows are mappings")
         columns = list(rows[0])
-    lines = [columns, *(_cells(row, columns) for row in rows)]
-    text = [f"| {' | '.join(_escape(cell) for cell in line)} |" for line in lines]
-    text.insert(1, "|" + "---|" * len(columns))
-    return Markdown("\n".join([f"```{{table}} {caption}", f":name: {name}", "", *text, "```"]))
+    text = markdown_table(columns, [_cells(row, columns) for row in rows])
+    return Markdown(f"```{{table}} {caption}\n:name: {name}\n\n{text}\n```")
+
+
+def markdown_table(columns: Sequence, rows: Iterable[Sequence], *, numbers: int = 0) -> str:
+    r"""Write cells as a table of Markdown; the last `numbers` columns are aligned to the right.
+
+    Examples
+    --------
+    >>> print(markdown_table(["a", "b"], [["x|y", 2]], numbers=1))
+    | a | b |
+    |---|--:|
+    | x\|y | 2 |
+    """
+    lines = [" | ".join(map(_escape, line)) for line in (columns, *rows)]
+    head, *body = [f"| {line} |" for line in lines]
+    rule = "|" + "---|" * (len(columns) - numbers) + "--:|" * numbers
+    return "\n".join([head, rule, *body])
 
 
 def _cells(row, columns: Sequence[str]) -> list:

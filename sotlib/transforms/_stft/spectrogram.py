@@ -105,13 +105,14 @@ class _Spectrogram(torch.autograd.Function):
     def backward(ctx, grad):
         x, magnitude = ctx.saved_tensors
         if not readable(grad):
-            _, pull_back = torch.func.vjp(lambda x: differentiable(x, ctx.stft), x)
+            pull_back = torch.func.vjp(lambda x: differentiable(x, ctx.stft), x)[1]
             return *pull_back(grad), None
         return _gradient(x, ctx.stft, magnitude, grad), None
 
     @staticmethod
     def jvp(ctx, tangent, _):
-        return along(*ctx.saved_tensors, tangent, ctx.stft)[1]
+        (x,) = ctx.saved_tensors
+        return along(x, tangent, ctx.stft)[1]
 
     @staticmethod
     def vmap(info, in_dims, x, stft):

@@ -131,20 +131,40 @@ def dual_value(a, b, f, g, *, eps, penalty):
             plan_excess = mass_a - mass_a * mass_b - (a * less_a).sum((-2, -1), keepdim=True)
             f, g = penalty * less_a, penalty * less_b
         value = (a * f).sum((-2, -1)) + (b * g).sum((-2, -1)) - eps * plan_excess[..., 0, 0]
-    return _WithGradient.apply(a, b, value, grad_a, grad_b)
+    return _WithGradient.apply(a, b, value, grad_a, grad_b)[0]
 
 
 class _WithGradient(torch.autograd.Function):
-    """A value whose gradients in a and b are given: the envelope theorem."""
+    """A value whose gradients in a and b are given: the envelope theorem.
+
+    The gradients are outputs, so that whoever differentiates them is told: they have none.
+    """
+
+    generate_vmap_rule = True
 
     @staticmethod
-    def forward(ctx, a, b, value, grad_a, grad_b):
-        ctx.save_for_backward(grad_a, grad_b)
-        return value.clone()
+    def forward(a, b, value, grad_a, grad_b):
+        return value.clone(), grad_a.clone(), grad_b.clone()
 
     @staticmethod
-    def backward(ctx, grad):
-        check.first_derivative_only("sinkhorn_grid")
+    def setup_context(ctx, inputs, output):
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*output[1:])
+        ctx.save_for_forward(*output[1:])
+        ctx.wanted = any(t.requires_grad for t in inputs[:2])
+
+    @staticmethod
+    def backward(ctx, grad, *second):
+        check.first_derivative_only("sinkhorn_grid", *second)
+        if grad is None:
+            return (None,) * 5
         grad_a, grad_b = ctx.saved_tensors
         grad = grad[..., None, None]
         return grad * grad_a, grad * grad_b, None, None, None
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        check.no_gradient_within("sinkhorn_grid", ctx.wanted)
+        pairs = zip(ctx.saved_tensors, tangents, strict=False)
+        along = sum((g * t).sum((-2, -1)) for g, t in pairs if t is not None)
+        return along, *(torch.zeros_like(t) for t in ctx.saved_tensors)

@@ -40,13 +40,13 @@ def alternate(along_f, along_t, a, b, u, *, budget, tol, check_every):
         Updates of the item that took most.
     """
     frequency, time = (np.ascontiguousarray(k.numpy()) for k in (along_f, along_t))
-    back = tuple(np.ascontiguousarray(k.T) for k in (frequency, time))
+    frequency_back, time_back = (np.ascontiguousarray(k.T) for k in (frequency, time))
     a, b, u = (t.movedim(1, 0).contiguous().numpy() for t in (a, b, u))
     gathered, spread, steps = np.empty_like(a), np.empty_like(b), np.zeros(len(a), np.int64)
 
     def work(low, high):
         _alternate(
-            frequency, time, *back, a, b, u, gathered, spread, steps,
+            frequency, time, frequency_back, time_back, a, b, u, gathered, spread, steps,
             low, high, budget, tol, check_every,
         )  # fmt: skip
 

@@ -4,6 +4,7 @@ Conventions are those of `_sinkhorn_stage`.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -57,7 +58,7 @@ def solve(a, b, grid_a, grid_b, settings):
     """Minimise ⟨C, P⟩ + ε KL(P | a⊗b) under equal (or, with a penalty, near) marginals."""
     unit = largest_cost(grid_a, grid_b)
     penalty = math.inf if settings.penalty is None else settings.penalty * unit
-    f = g = None
+    potentials: Sequence = None, None
     n_iter = 0
     schedule = stages(settings)
     for fraction in schedule:
@@ -77,10 +78,10 @@ def solve(a, b, grid_a, grid_b, settings):
         )  # fmt: skip
         plain = fraction >= PLAIN_EPSILON and 2 / fraction + _offset(a, b, penalty, eps) < 600
         advance = stage.plain if plain else stage.logarithmic
-        f, g, steps = advance(f, g)
+        *potentials, steps = advance(*potentials)
         n_iter += steps
-    error = stage.error(f, g)
-    return Solution(f, g, eps, penalty, error, n_iter, to_a, to_b)
+    f, g = potentials
+    return Solution(f, g, eps, penalty, stage.error(f, g), n_iter, to_a, to_b)
 
 
 def _offset(a, b, penalty, eps):

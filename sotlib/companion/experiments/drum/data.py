@@ -1,9 +1,6 @@
 """The drum paper's prepared data in memory, put together from shards."""
 
 import functools
-import io
-import os
-import sys
 import threading
 import zlib
 from dataclasses import dataclass
@@ -11,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from sotlib.companion.experiments.drum import shards as drum_shards
 from sotlib.companion.experiments.drum.task import FOLDS, TASKS
+from sotlib.companion.files import replacing
 from sotlib.companion.records import read_record
 from sotlib.matching.metric import largest_eigenvalue
 
@@ -65,52 +62,22 @@ def shards_folder(folder, budget):
 def load(budget, folder, *, device="cpu", progress=None, start=0):
     """All folds of a budget, from shards in `folder`; what is missing there is prepared.
 
-    Parameters
-    ----------
-    budget : str
-        One of `drum_task.TASKS`.
-    folder : path
-        Of the shards.
-    device : str
-        Of the tensors, and of what is prepared.
-    progress : callable, optional
-        Called with 0 from time to time.
-    start : int
-        The shard to begin with: processes that begin at different ones share the preparation.
-
-    Returns
-    -------
-    Drums
-        Sounds whose metric is not finite even in double precision are left out of the training
-        fold and listed in ``preparation``.
+    Processes that start at different shards share the preparation. Sounds whose metric is not
+    finite even in double precision are left out of the training fold and listed.
     """
+    options = {"budget": budget, "folder": folder, "device": device, "progress": progress}
+    numbers = range(TASKS[budget].shards)
     with _LOCK:
-        for row, number in _missing(budget, folder, start):
-            drum_shards.run(
-                row, number, budget=budget, folder=folder, device=device, progress=progress
-            )
+        # Others may add shards meanwhile: each is looked for only when it is its turn.
+        for number in [*numbers[start:], *numbers[:start]]:
+            for row in FOLDS:
+                drum_shards.run(row, number, **options)
         return _load(budget, Path(folder), str(device))
 
 
 def start_of(row, budget):
     """A shard to begin with, different for different runs."""
     return zlib.crc32(row.encode()) % TASKS[budget].shards
-
-
-def _missing(budget, folder, start):
-    """Shards that are not there or damaged, looked for one by one while others may add some."""
-    numbers = range(TASKS[budget].shards)
-    for number in [*numbers[start:], *numbers[:start]]:
-        for row in FOLDS:
-            record = Path(folder) / f"{row}-{number}.json"
-            try:
-                if record.exists():
-                    drum_shards.verify(row, number, budget=budget, folder=folder)
-                    continue
-            except ValueError as error:  # a damaged record or shard
-                tqdm.write(f"{error}; it is computed again", file=sys.stderr)
-                record.unlink(missing_ok=True)
-            yield row, number
 
 
 @functools.lru_cache(maxsize=1)
@@ -159,8 +126,5 @@ def sounds(folds):
 
 def save_arrays(path, tensors):
     """Write an npz file, whole or not at all."""
-    content = io.BytesIO()
-    np.savez_compressed(content, **{k: v.detach().cpu().numpy() for k, v in tensors.items()})
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(content.getvalue())
-    temporary.replace(path)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **{k: v.detach().cpu().numpy() for k, v in tensors.items()})

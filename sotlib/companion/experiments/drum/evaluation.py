@@ -37,15 +37,7 @@ def errors(predicted, fold):
 
 
 class Judge:
-    """Distances of predicted from true drums.
-
-    Parameters
-    ----------
-    task : drum_task.Task
-        Of the sounds.
-    device : str
-        Of the computation.
-    """
+    """Distances of predicted from true drums."""
 
     def __init__(self, task, device="cpu"):
         self.perceive = Perception(task).to(device)

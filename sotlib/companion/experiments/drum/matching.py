@@ -1,19 +1,15 @@
 """The drum paper's table: six models that match sounds, and four ways to damp the PNP loss.
 
 Rows and settings are those of Han, Lostanlen and Lagrange (ICASSP 2023), as far as they are
-published; the values of their table are not. `drum_task` has the data, `drum_objectives` the
-losses and the choices of damping.
+published; the values of their table are not. Explained in chapter ``pnp/table``.
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from sotlib._core import check
 from sotlib.companion.checkpoints import load_checkpoint
 from sotlib.companion.experiments.drum import data as drum_data
 from sotlib.companion.experiments.drum.data import save_arrays, sounds
@@ -21,7 +17,7 @@ from sotlib.companion.experiments.drum.evaluation import Judge, judge
 from sotlib.companion.experiments.drum.objectives import make_objective
 from sotlib.companion.experiments.drum.task import TASKS, make_matcher
 from sotlib.companion.experiments.drum.training import MatchingTraining
-from sotlib.companion.records import read_record, write_record
+from sotlib.companion.experiments.runs import Run, make_run
 from sotlib.matching.network import SoundMatcher
 
 
@@ -102,111 +98,49 @@ BUDGETS = {
 }
 
 
-def default_seeds(budget: str) -> list[int]:
-    """One run for each row; how many the paper has is not published."""
-    return [0]
+SEEDS = (0,)  # one run for each row; how many the paper has is not published
 
 
-def run(
-    row: str,
-    seed: int,
-    *,
-    budget: str = "reduced",
-    folder: str | os.PathLike,
-    device: str | torch.device = "cpu",
-    progress: Callable[[int], object] | None = None,
-) -> dict:
-    """Carry out one run, from its last checkpoint if there is one.
+def carry_out(run: Run) -> dict:
+    """Carry out a run whose setting is a `Row` and whose limits are a `Budget`.
 
-    Parameters
-    ----------
-    row : str
-        One of `ROWS`.
-    seed : int
-        Of the weights, the order of sounds and the dropouts.
-    budget : str, default 'reduced'
-        One of `BUDGETS`.
-    folder : path
-        Where ``<row>-<seed>.json``, the weights ``<row>-<seed>.safetensors``, the predictions
-        ``<row>-<seed>.npz`` and, once for all rows, ``sounds.npz`` are written. Prepared data are
-        looked for in the folder that `drum_data.shards_folder` gives; what is missing there is
-        prepared first.
-    device : str, default 'cpu'
-        Of the training.
-    progress : callable, optional
-        Called with the number of sounds done; where it raises `training.Stopped`, the state is
-        saved first.
-
-    Returns
-    -------
-    dict
-        The record, as `sotlib.companion.records.read_record` gives it; that of the folder where
-        there is one.
-
-    Raises
-    ------
-    ValueError
-        On an unknown row or budget.
-    TrainingDiverged
-        If the loss is no longer finite.
-
-    Notes
-    -----
-    The same seed gives the same numbers on the same machine with the same number of threads,
-    interrupted or not; on a GPU, up to the rounding of sums whose order is not fixed there.
-    Explained in chapter ``pnp/table``.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from sotlib.companion.experiments.drum import matching as drum_matching
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     record = drum_matching.run("ploss", 0, budget="smoke", folder=folder)
-    >>> sorted(record["results"]["test"])
-    ['jtfs', 'parameter_error', 'stft']
+    Beside the record and the weights it writes the predictions, ``<row>-<seed>.npz``, and, once for
+    all rows, ``sounds.npz``. Prepared data are looked for in the folder that
+    `drum_data.shards_folder` gives; what is missing there is prepared first.
     """
-    check.one_of("row", row, tuple(ROWS))
-    check.one_of("budget", budget, tuple(BUDGETS))
-    check.count("seed", seed, least=0)
-    path = Path(folder) / f"{row}-{seed}.json"
-    if path.exists():
-        return read_record(path)
-    setting, limits, task = ROWS[row], BUDGETS[budget], TASKS[budget]
+    setting, limits, task = run.setting, run.limits, TASKS[run.budget]
     drums = drum_data.load(
-        budget,
-        drum_data.shards_folder(folder, budget),
-        device=device,
-        progress=progress,
-        start=drum_data.start_of(row, budget),
+        run.budget,
+        drum_data.shards_folder(run.path.parent, run.budget),
+        device=run.device,
+        progress=run.progress,
+        start=drum_data.start_of(run.row, run.budget),
     )
+    names = {"row": run.row, "seed": run.seed, "budget": run.budget}
     training = MatchingTraining(
-        model=make_model(row, budget, seed=seed).to(device),
-        objective=make_objective(setting, task, drums, limits).to(device),
+        model=make_model(run.row, run.budget, seed=run.seed).to(run.device),
+        objective=make_objective(setting, task, drums, limits).to(run.device),
         folds=drums.folds,
         limits=limits,
         batch=limits.spectral_batch if setting.loss == "spectral" else limits.batch,
-        seed=seed,
-        checkpoint=path.with_suffix(".checkpoint.safetensors"),
-        identity={"row": row, "seed": seed, "budget": budget, "limits": asdict(limits)},
+        seed=run.seed,
+        checkpoint=run.checkpoint,
+        identity=names | {"limits": asdict(limits)},
     )
-    curve = training.run(progress)
-    judged, predictions = judge(training.model, drums.folds, Judge(task, device))
-    training.save_best(
-        path.with_suffix(".safetensors"), {"row": row, "seed": seed, "budget": budget}
-    )
-    save_arrays(path.with_suffix(".npz"), predictions)
-    save_arrays(path.with_name("sounds.npz"), sounds(drums.folds))
-    record = write_record(
-        path,
-        kind="drum_matching",
-        configuration={
-            "row": row,
+    curve = training.run(run.progress)
+    judged, predictions = judge(training.model, drums.folds, Judge(task, run.device))
+    training.save_best(run.path.with_suffix(".safetensors"), names)
+    save_arrays(run.path.with_suffix(".npz"), predictions)
+    save_arrays(run.path.with_name("sounds.npz"), sounds(drums.folds))
+    return {
+        "configuration": {
+            "row": run.row,
             **asdict(setting),
             **asdict(limits),
             "task": asdict(task),
-            "device": str(device),
+            "device": str(run.device),
         },
-        results={
+        "results": {
             **judged,
             "best_epoch": training.best["epoch"],
             "curve": curve,
@@ -217,13 +151,12 @@ def run(
                 "validation_per_epoch": float(np.median(training.timing["validation"])),
             },
         },
-        seeds=[seed],
-        budget="paper" if budget == "paper" else "reduced",
-        reduced="; ".join(text for text in (task.reduced, limits.reduced) if text),
-        seconds=sum(training.timing["training"]) + sum(training.timing["validation"]),
-    )
-    training.forget()
-    return record
+        "reduced": "; ".join(text for text in (task.reduced, limits.reduced) if text),
+        "seconds": sum(training.timing["training"]) + sum(training.timing["validation"]),
+    }
+
+
+run = make_run("drum_matching", ROWS, BUDGETS, carry_out)
 
 
 def make_model(row: str, budget: str, *, seed: int = 0) -> SoundMatcher:
@@ -234,13 +167,7 @@ def make_model(row: str, budget: str, *, seed: int = 0) -> SoundMatcher:
 
 
 def load_model(path: str | os.PathLike) -> SoundMatcher:
-    """The trained model whose weights `run` wrote; in evaluation mode.
-
-    Raises
-    ------
-    FileNotFoundError, CheckpointError
-        If there is no such file, or it is damaged.
-    """
+    """The trained model whose weights `run` wrote, for evaluation."""
     weights, numbers = load_checkpoint(path)
     model = make_model(numbers["row"], numbers["budget"])
     model.load_state_dict(weights)

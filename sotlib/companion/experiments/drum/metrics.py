@@ -6,14 +6,10 @@ from sotlib.matching.metric import jacobian
 
 
 def finite_metrics(phi_of_g, scaled):
-    """Metrics (sounds, d, d), double precision only where single precision is not enough.
+    """Metrics (sounds, d, d), in double precision only where single precision is not enough.
 
-    Returns
-    -------
-    metric : Tensor (sounds, d, d), float64
-        Zero where it is not finite in double precision either.
-    single, double : Tensor (sounds,), bool
-        Where it was not finite in single and in double precision.
+    With them, two masks of the sounds: where they were not finite in single and, zero then, in
+    double precision.
     """
     metric = _metrics(phi_of_g, scaled.float())
     single = _broken(metric)

@@ -5,16 +5,15 @@ from the k-th on. Beside the record of a shard lies its data, ``<fold>-<number>.
 checksum is verified whenever it is read.
 """
 
+import json
 import os
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from sotlib._core import check
 from sotlib.companion.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
@@ -29,138 +28,51 @@ from sotlib.companion.experiments.drum.task import (
     make_features,
     scaler,
 )
-from sotlib.companion.records import RecordError, read_record, write_record
+from sotlib.companion.experiments.runs import Run, make_run
 
 ROWS = {fold: fold for fold in FOLDS}
 
 
-@dataclass(frozen=True)
-class Budget:
-    """How much is prepared; everything else is in the task."""
-
-    steps: int = 1  # the runner's progress counts whole shards
+BUDGETS = TASKS
+SEEDS = {name: range(task.shards) for name, task in TASKS.items()}
 
 
-BUDGETS = {name: Budget() for name in TASKS}
+def carry_out(run: Run) -> dict:
+    """Prepare the shard whose number is the run's seed.
 
-
-def default_seeds(budget: str) -> list[int]:
-    """Numbers of all shards of a budget."""
-    return list(range(TASKS[budget].shards))
-
-
-def run(
-    row: str,
-    seed: int,
-    *,
-    budget: str = "reduced",
-    folder: str | os.PathLike,
-    device: str | torch.device = "cpu",
-    progress: Callable[[int], object] | None = None,
-) -> dict:
-    """Prepare one shard, unless it is there and intact.
-
-    Parameters
-    ----------
-    row : {'train', 'validation', 'test'}
-        The fold.
-    seed : int
-        Number of the shard, below ``TASKS[budget].shards``.
-    budget : str, default 'reduced'
-        One of `BUDGETS`.
-    folder : path
-        Where ``<row>-<seed>.json`` and ``<row>-<seed>.safetensors`` are written.
-    device : str, default 'cpu'
-        Of the computation.
-    progress : callable, optional
-        Called with 0 from time to time.
-
-    Returns
-    -------
-    dict
-        The record. ``results`` names the sounds whose metric was not finite in single precision
-        and was computed in double, and those where it was not finite even so.
-
-    Raises
-    ------
-    ValueError
-        On an unknown row or budget, or a shard that there is not.
-
-    Notes
-    -----
-    Explained in chapter ``pnp/matching``.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from sotlib.companion.experiments.drum import shards as drum_shards
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     record = drum_shards.run("test", 0, budget="smoke", folder=folder)
-    ...     shard = drum_shards.read("test", 0, budget="smoke", folder=folder)
-    >>> record["results"]["sounds"], shard["metric"].shape
-    (3, torch.Size([3, 5, 5]))
+    The results name the sounds whose metric was not finite in single precision and was computed in
+    double, and those where it was not finite even so.
     """
-    _check_shard(row, seed, budget)
-    path = Path(folder) / f"{row}-{seed}.json"
-    if path.exists():
-        try:
-            verify(row, seed, budget=budget, folder=folder)
-            return read_record(path)
-        except (RecordError, CheckpointError) as error:
-            tqdm.write(f"{error}; it is computed again", file=sys.stderr)
-            path.unlink()
     started = time.monotonic()
-    tensors, results = prepare(row, seed, TASKS[budget], device, progress)
+    identity = _identity(run.row, run.seed, run.budget)
+    tensors, results = prepare(run.row, run.seed, run.limits, run.device, run.progress)
     seconds = time.monotonic() - started
-    save_checkpoint(path.with_suffix(".safetensors"), tensors, _identity(row, seed, budget))
-    return write_record(
-        path,
-        kind="drum_shards",
-        configuration={"fold": row, "shard": seed, "device": str(device), **asdict(TASKS[budget])},
-        results=results,
-        seeds=[seed],
-        budget="paper" if budget == "paper" else "reduced",
-        reduced=TASKS[budget].reduced,
-        seconds=seconds,
-    )
-
-
-def verify(row: str, seed: int, *, budget: str, folder: str | os.PathLike) -> None:
-    """Raise CheckpointError or RecordError, which name the file, unless a shard is intact.
-
-    A recorded shard whose data are missing counts as damaged. The runner calls this before it
-    takes a run for done.
-    """
-    read_record(Path(folder) / f"{row}-{seed}.json")
-    try:
-        read(row, seed, budget=budget, folder=folder)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"the shard is damaged: {error}") from None
+    save_checkpoint(run.path.with_suffix(".safetensors"), tensors, identity)
+    place = {"fold": run.row, "shard": run.seed, "device": str(run.device)}
+    return {
+        "configuration": place | asdict(run.limits),
+        "results": results,
+        "reduced": run.limits.reduced,
+        "seconds": seconds,
+    }
 
 
 def read(row: str, seed: int, *, budget: str, folder: str | os.PathLike) -> dict[str, Tensor]:
-    """Tensors of a shard by name, after verifying its checksum.
+    """Tensors of a shard by name, after verifying its checksum and its settings.
 
-    Returns
-    -------
-    dict
-        ``position`` (sounds,): place in the fold; ``id``; ``theta`` (sounds, 5), physical;
-        ``scaled`` (sounds, 5); ``spectra`` (sounds, bins, frames); ``metric`` (sounds, 5, 5);
-        ``jtfs`` (sounds, paths).
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    CheckpointError
-        If it is damaged, or of other settings.
+    ``position`` (sounds,) is the place in the fold; ``id``; ``theta`` (sounds, 5), physical;
+    ``scaled`` (sounds, 5); ``spectra`` (sounds, bins, frames); ``metric`` (sounds, 5, 5); ``jtfs``
+    (sounds, paths).
     """
-    _check_shard(row, seed, budget)
+    expected = _identity(row, seed, budget)
     path = Path(folder) / f"{row}-{seed}.safetensors"
     tensors, identity = load_checkpoint(path)
-    if identity != _identity(row, seed, budget):
+    if identity != expected:
         raise CheckpointError(f"the checkpoint {path} is of other settings")
     return tensors
+
+
+verify = read
 
 
 @torch.no_grad()
@@ -180,13 +92,8 @@ def prepare(
     parts = []
     for some in scaled.to(device).split(task.chunk):
         sound = perceive.synthesis(some.float())
-        parts.append(
-            (
-                spectrum(sound),
-                perceive.features(sound),
-                *finite_metrics(perceive, some),
-            )
-        )
+        metrics = finite_metrics(perceive, some)
+        parts.append((spectrum(sound), perceive.features(sound), *metrics))
         if progress is not None:
             progress(0)
     spectra, jtfs, metric, single, double = (torch.cat(p).cpu() for p in zip(*parts, strict=True))
@@ -202,21 +109,18 @@ def prepare(
     }
 
 
-def _identity(row, seed, budget):
-    # A tuple becomes a list in JSON.
-    settings = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(TASKS[budget]).items()}
-    settings["scattering"] = [
-        list(v) if isinstance(v, tuple) else v for v in settings["scattering"]
-    ]
-    del settings["chunk"], settings["reduced"]
-    return {"fold": row, "shard": seed, **settings}
-
-
-def _check_shard(row, seed, budget):
-    check.one_of("row", row, tuple(ROWS))
-    check.one_of("budget", budget, tuple(BUDGETS))
-    if check.count("seed", seed, least=0) >= TASKS[budget].shards:
+def _identity(row, number, budget):
+    check.one_of("row", row, FOLDS)
+    check.one_of("budget", budget, tuple(TASKS))
+    if check.count("seed", number, least=0) >= TASKS[budget].shards:
         raise ValueError(
             f"seed, the number of a shard, must be below {TASKS[budget].shards} with the budget "
-            f"{budget}; got {seed}."
+            f"{budget}; got {number}."
         )
+    settings = asdict(TASKS[budget])
+    del settings["chunk"], settings["reduced"]
+    # As JSON has it: a tuple becomes a list.
+    return {"fold": row, "shard": number, **json.loads(json.dumps(settings))}
+
+
+run = make_run("drum_shards", ROWS, BUDGETS, carry_out, verify)

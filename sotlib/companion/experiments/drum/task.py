@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import torch
 
+from sotlib.companion.experiments import FOLDS
 from sotlib.datasets.drum_sounds import cell_parameters, fold_ids
 from sotlib.losses import jtfs_features
 from sotlib.matching.network import LogCQT, SoundMatcher
@@ -14,7 +15,6 @@ from sotlib.matching.scaler import ParameterScaler
 from sotlib.scattering import TimeFrequencyScattering
 from sotlib.synths.drum import LOG10, PARAMETERS, RectangularDrum
 
-FOLDS = ("train", "validation", "test")
 OMEGA = PARAMETERS.index("omega")
 SAMPLE_RATE = 22050
 DATA_SEED = 0  # all runs share the same sounds

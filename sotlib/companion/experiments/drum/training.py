@@ -5,52 +5,29 @@ So a state between epochs needs none of them; one within an epoch, where a train
 stop, holds torch's.
 """
 
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
-from sotlib.companion.checkpoints import save_checkpoint
 from sotlib.companion.experiments.drum.evaluation import errors, predict, validate
-from sotlib.companion.experiments.sot.training import TrainingDiverged, stopping
-from sotlib.companion.experiments.state import copied_weights, load_state, save_state
+from sotlib.companion.experiments.training import Training, stopping
 
 
-class MatchingTraining:
-    """Train a model for a number of epochs, from the last checkpoint if there is one.
+class MatchingTraining(Training):
+    """Train a `SoundMatcher` until its limits, a `Budget`, by an objective.
 
-    Parameters
-    ----------
-    model : SoundMatcher
-        Its ``state_dict`` is what is trained.
-    objective : nn.Module
-        One of `drum_objectives`. Where it has ``damping``, that is told the validation loss of
-        every epoch.
-    folds : dict of str to Fold
-        ``train``, ``validation`` and ``test``. What becomes of the test fold stands in the curve
-        and decides nothing.
-    limits : Budget
-        Of the experiment: ``epochs``, ``epoch_sounds`` and ``learning_rate``.
-    batch : int
-        Sounds in a step.
-    seed : int
-        Of the order of sounds and of the dropouts.
-    checkpoint : path
-        Where the state is kept while the training goes on.
-    identity : dict
-        What the checkpoint must agree with.
+    Where the objective has ``damping``, that is told the validation loss of every epoch. What
+    becomes of the test fold stands in the curve and decides nothing. The seed is that of the order
+    of sounds and of the dropouts.
     """
 
-    def __init__(self, *, model, objective, folds, limits, batch, seed, checkpoint, identity):
+    def __init__(self, *, model, objective, folds, limits, batch, seed, **options):
+        optimizer = torch.optim.Adam(model.parameters(), lr=limits.learning_rate)
+        super().__init__(model, optimizer, **options)
         self.model, self.objective, self.folds = model, objective, folds
         self.limits, self.batch, self.seed = limits, batch, seed
-        self.path, self.identity = Path(checkpoint), identity
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=limits.learning_rate)
-        self.device = next(model.parameters()).device
-        self.epoch, self.curve, self.best = 0, [], {}
+        self.epoch = 0
         self.timing = {"training": [], "validation": []}
         self.within = None  # what is done of the epoch in which a training was stopped
 
@@ -71,14 +48,6 @@ class MatchingTraining:
                 progress(self.epoch * self.limits.epoch_sounds)
         self.model.load_state_dict(self.best["weights"])
         return self.curve
-
-    def save_best(self, path, numbers):
-        """Write the best weights."""
-        save_checkpoint(path, self.best["weights"], numbers | {"epoch": self.best["epoch"]})
-
-    def forget(self):
-        """Remove the checkpoint: the training is finished and recorded."""
-        self.path.unlink(missing_ok=True)
 
     def _train_epoch(self, progress, started):
         fold, limits = self.folds["train"], self.limits
@@ -123,12 +92,7 @@ class MatchingTraining:
             self._random.set_state(within["state"])
         else:
             torch.manual_seed(torch.initial_seed() ^ within["done"])
-            tqdm.write(
-                f"{self.path} was written on {within['device']} and goes on on "
-                f"{self.device.type}, which has other random numbers: the dropouts of this epoch "
-                "are not those of an uninterrupted run",
-                file=sys.stderr,
-            )
+            self.say_other_device(within["device"])
         return within["done"], within["total"]
 
     def _step(self, fold, indices):
@@ -138,11 +102,7 @@ class MatchingTraining:
         loss = self.objective(self.model(fold.spectra[indices], known), fold, indices)
         loss.backward()
         value = loss.item()
-        if not np.isfinite(value):
-            raise TrainingDiverged(
-                f"{self.identity}: the loss is {value} in epoch {self.epoch}. A lower learning "
-                "rate may help; the last checkpoint holds the state before this epoch."
-            )
+        self.check_loss(value, f"in epoch {self.epoch}")
         self.optimizer.step()
         return value
 
@@ -158,9 +118,7 @@ class MatchingTraining:
             return
         if hasattr(self.objective, "damping"):
             self.objective.damping.step(values["validation"])
-        if not self.best or values["validation"] < self.best["value"]:
-            weights = copied_weights(self.model)
-            self.best = {"epoch": self.epoch, "value": values["validation"], "weights": weights}
+        self.keep_best(values["validation"], epoch=self.epoch)
 
     def _damping(self):
         """Damping of the present epoch, for the curve."""
@@ -172,22 +130,19 @@ class MatchingTraining:
     def _save(self, within=None, **state):
         damping = getattr(self.objective, "damping", None)
         numbers = {
-            "identity": self.identity,
             "epoch": self.epoch,
-            "curve": self.curve,
             "timing": self.timing,
             "damping": damping and damping.state_dict(),
             "within": within,
         }
-        save_state(self.path, self.model, self.best, self.optimizer, numbers, **state)
+        self.save(numbers, **state)
 
     def _resume(self):
-        found = load_state(self.path, self.model, self.optimizer, self.identity)
-        if found is not None:
-            self.best, numbers, tensors = found
-            if numbers.get("within"):
-                self.within = numbers["within"] | {"state": tensors["state"]}
-            if numbers["damping"] is not None:
-                self.objective.damping.load_state_dict(numbers["damping"])
-            self.epoch, self.curve = numbers["epoch"], numbers["curve"]
-            self.timing = numbers["timing"]
+        if (found := self.resume()) is None:
+            return
+        numbers, tensors = found
+        if numbers.get("within"):
+            self.within = numbers["within"] | {"state": tensors["state"]}
+        if numbers["damping"] is not None:
+            self.objective.damping.load_state_dict(numbers["damping"])
+        self.epoch, self.timing = numbers["epoch"], numbers["timing"]

@@ -4,15 +4,12 @@ Not in the paper. The settings were chosen with other seeds than `SEEDS`. Explai
 ``sot/recipe``.
 """
 
-import os
-from collections.abc import Callable
 from dataclasses import replace
 
-import torch
-
-from sotlib._core import check
+from sotlib.companion.experiments.runs import make_run
 from sotlib.companion.experiments.sot import table as sot_table
-from sotlib.companion.experiments.sot.task import Pretraining
+from sotlib.companion.experiments.sot.settings import Pretraining
+from sotlib.companion.experiments.sot.training import carry_out
 
 SEEDS = tuple(range(3001, 3011))
 AMPLITUDES_FIRST = 300
@@ -36,24 +33,4 @@ QUEUE = (
     ("reduced", ("recipe",), SEEDS),
     ("reduced", tuple(row for row in ROWS if row != "recipe"), SEEDS[:3]),
 )
-
-
-def default_seeds(budget: str) -> list[int]:
-    """Seeds that nothing was chosen with."""
-    return list(SEEDS)
-
-
-def run(
-    row: str,
-    seed: int,
-    *,
-    budget: str = "reduced",
-    folder: str | os.PathLike,
-    device: str | torch.device = "cpu",
-    progress: Callable[[int], object] | None = None,
-) -> dict:
-    """Carry out one run; see `sot_table.run`."""
-    check.one_of("row", row, tuple(ROWS))
-    check.one_of("budget", budget, tuple(BUDGETS))
-    options = {"folder": folder, "device": device, "progress": progress}
-    return sot_table.train("sot_recipe", row, ROWS[row], seed, budget, BUDGETS[budget], **options)
+run = make_run("sot_recipe", ROWS, BUDGETS, carry_out)

@@ -2,32 +2,33 @@
 
 Rows, settings and metrics are those of Torres, Peeters and Richard (ICASSP 2024), as far as their
 paper and their public configurations tell; chapter ``sot/table`` says where they do not.
-`sot_task` has the data, the model and the loss of a row.
 """
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 
-import torch
-
-from sotlib._core import check
 from sotlib.companion.checkpoints import load_checkpoint
-from sotlib.companion.experiments.sot.task import (
-    FOLDS,
-    Comparison,
-    Row,
-    evaluate,
-    make_model,
-    prepare,
-    pretrain,
-)
-from sotlib.companion.experiments.sot.training import Training
-from sotlib.companion.records import read_record, write_record
+from sotlib.companion.experiments.runs import make_run
+from sotlib.companion.experiments.sot.settings import Budget, Row
+from sotlib.companion.experiments.sot.task import Comparison, make_model, prepare
+from sotlib.companion.experiments.sot.training import carry_out
 from sotlib.pitch.autoencoder import HarmonicAutoencoder
 
-PAPER_SEEDS = (42, 123, 456, 789, 101112)
+# The task's too: what the chapters use of this experiment.
+__all__ = [
+    "BUDGETS",
+    "QUEUE",
+    "ROWS",
+    "SEEDS",
+    "Comparison",
+    "load_model",
+    "make_model",
+    "prepare",
+    "run",
+]
+
+SEEDS = (42, 123, 456, 789, 101112)  # the paper's
 _SOT = Row(transport_fft=2048, mss_weight=0.05)
 
 ROWS = {
@@ -41,26 +42,6 @@ ROWS = {
     # Not in the paper: the decoder that the public configurations of this baseline had.
     "MSS-LogLin-rolloff": Row(mss_log=True, roll_off=True),
 }
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much is computed."""
-
-    steps: int
-    learning_rate: float = 1e-4
-    decay: bool = False
-    """Let the learning rate fall to 0 along half a cosine."""
-    frames: int = 16
-    """Frames of each signal that are encoded: 16, or fewer from its middle."""
-    signals: int = 4000
-    disjoint: bool = True
-    """False: every fold is all signals, as the authors' script saves them."""
-    batch: int = 64
-    epochs_between_validations: int = 5
-    reduced: str = ""
-
-
 BUDGETS = {
     # 500 epochs of 44 batches; the limit of 25 000 steps is not reached with 2800 signals.
     "paper": Budget(steps=22_000),
@@ -83,168 +64,25 @@ BUDGETS = {
     ),
 }
 
-
 # The order in which the runner's `--missing` fills the table: budget, rows, seeds.
 QUEUE = (
     ("reduced", ("SOT-2048",), (123, 456, 42, 789, 101112)),
-    ("reduced", tuple(row for row in ROWS if row != "SOT-2048"), PAPER_SEEDS),
+    ("reduced", tuple(row for row in ROWS if row != "SOT-2048"), SEEDS),
     ("paper", ("SOT-2048",), (42, 123)),
     ("paper", ("SOT-2048",), (456, 789, 101112)),
-    ("paper", ("SOT-512-LogF", "MSS-Lin"), PAPER_SEEDS),
+    ("paper", ("SOT-512-LogF", "MSS-Lin"), SEEDS),
     ("reduced", tuple(ROWS), (1, 2, 3, 4, 5)),
 )
 
-
-def default_seeds(budget: str) -> list[int]:
-    """The paper's."""
-    return list(PAPER_SEEDS)
-
-
-def run(
-    row: str,
-    seed: int,
-    *,
-    budget: str = "reduced",
-    folder: str | os.PathLike,
-    device: str | torch.device = "cpu",
-    progress: Callable[[int], object] | None = None,
-) -> dict:
-    """Carry out one run, from its last checkpoint if there is one.
-
-    Parameters
-    ----------
-    row : str
-        One of `ROWS`.
-    seed : int
-        Of the weights and of dropout.
-    budget : str, default 'reduced'
-        One of `BUDGETS`.
-    folder : path
-        Where ``<row>-<seed>.json`` and the weights ``<row>-<seed>.safetensors`` are written.
-    device : str, default 'cpu'
-        Of the training.
-    progress : callable, optional
-        Called with the number of steps done; where it raises `training.Stopped`, the state is
-        saved first.
-
-    Returns
-    -------
-    dict
-        The record, as `sotlib.companion.records.read_record` gives it; that of the folder where
-        there is one.
-
-    Raises
-    ------
-    ValueError
-        On an unknown row or budget.
-    TrainingDiverged
-        If the loss is no longer finite.
-
-    Notes
-    -----
-    The same seed gives the same numbers on the same machine with the same number of threads,
-    interrupted or not; on a GPU, up to the rounding of sums whose order is not fixed there. A run
-    may go on on another device, with other dropout from there on: the record names both.
-    Explained in chapter ``sot/table``.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from sotlib.companion.experiments.sot import table as sot_table
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     record = sot_table.run("SOT-2048", 42, budget="smoke", folder=folder)
-    >>> sorted(record["results"]["test"])
-    ['lsd_mean_square', 'lsd_root', 'mss', 'rca', 'rpa']
-    """
-    check.one_of("row", row, tuple(ROWS))
-    check.one_of("budget", budget, tuple(BUDGETS))
-    options = {"folder": folder, "device": device, "progress": progress}
-    return train("sot_table", row, ROWS[row], seed, budget, BUDGETS[budget], **options)
-
-
-def train(
-    kind: str,
-    row: str,
-    setting: Row,
-    seed: int,
-    budget: str,
-    limits: Budget,
-    *,
-    folder: str | os.PathLike,
-    device: str | torch.device,
-    progress: Callable[[int], object] | None,
-) -> dict:
-    """Carry out `run` with any setting and limits, for an experiment called `kind`."""
-    check.count("seed", seed, least=0)
-    path = Path(folder) / f"{row}-{seed}.json"
-    if path.exists():
-        return read_record(path)
-    configuration = {"row": row, **asdict(setting), **asdict(limits)}
-    options = {
-        "disjoint": limits.disjoint,
-        "counts": setting.counts,
-        "first_phase": setting.first_phase,
-        "device": device,
-    }
-    data = {fold: prepare(fold, limits.signals, limits.frames, **options) for fold in FOLDS}
-    model = make_model(setting, seed=seed).to(device)
-    seconds = pretrain(model, setting.pretraining, data["train"].features, seed=seed)
-    training = Training(
-        model=model,
-        compare=Comparison(setting).to(device),
-        data=data,
-        evaluate=evaluate,
-        limits=limits,
-        seed=seed,
-        checkpoint=path.with_suffix(".checkpoint.safetensors"),
-        amplitudes_first=setting.amplitudes_first,
-        identity={"seed": seed, "budget": budget, **configuration, "scales": [*setting.scales]},
-    )
-    results = training.run(progress)
-    training.save_best(path.with_suffix(".safetensors"), {"row": row, "seed": seed})
-    record = write_record(
-        path,
-        kind=kind,
-        configuration=configuration | {"device": _devices(device, training.devices)},
-        results=results,
-        seeds=[seed],
-        budget="paper" if budget == "paper" else "reduced",
-        reduced=limits.reduced,
-        seconds=seconds + training.seconds,
-    )
-    training.forget()
-    return record
-
-
-def _devices(device, used):
-    """The device of a run, or all of them where it went on on another one."""
-    if len(used) == 1:
-        return str(device)
-    return ", ".join(f"{name} from step {step}" for name, step in used)
+run = make_run("sot_table", ROWS, BUDGETS, carry_out)
 
 
 def load_model(
     path: str | os.PathLike, *, rows: Mapping[str, Row] | None = None
 ) -> HarmonicAutoencoder:
-    """The trained model whose weights `run` wrote; in evaluation mode.
+    """The trained model whose weights `run` wrote, ``<row>-<seed>.safetensors``, for evaluation.
 
-    Parameters
-    ----------
-    path : path
-        ``<row>-<seed>.safetensors``.
-    rows : mapping, optional
-        The settings by name where they are not `ROWS`, such as those of `sot_recipe`.
-
-    Returns
-    -------
-    HarmonicAutoencoder
-
-    Raises
-    ------
-    FileNotFoundError, CheckpointError
-        If there is no such file, or it is damaged.
-    ValueError
-        If its row is not among `rows`.
+    `rows` has the settings by name where they are not `ROWS`, such as those of `sot_recipe`.
     """
     weights, numbers = load_checkpoint(path)
     rows = ROWS if rows is None else rows

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from sotlib._core import check
+from sotlib.companion.experiments import FOLDS
+from sotlib.companion.experiments.sot.settings import Row
 from sotlib.datasets.harmonic_signals import HarmonicSignals
 from sotlib.losses import MultiScaleSpectralLoss, Wasserstein1DLoss
 from sotlib.metrics import (
@@ -21,46 +23,8 @@ from sotlib.pitch.scale import hz_to_unit
 from sotlib.pitch.training import pretrain_pitch
 from sotlib.transforms.stft import STFT
 
-SCALES = (2048, 1024, 512, 256, 128, 64)
 SAMPLE_RATE = 16000
-FOLDS = ("train", "validation", "test")
 DATA_SEED = 0  # the paper's runs share one file of signals too
-
-
-@dataclass(frozen=True)
-class Pretraining:
-    """What is done before a loss is minimised, see `sotlib.pretrain_pitch`."""
-
-    steps: int = 400
-    tilt: float = 6.0
-    calibrated: bool = True
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one row of the table minimises, and how its model differs."""
-
-    transport_fft: int | None = None
-    """FFT size of the transport term; None: there is none."""
-    cutoff: bool = True
-    """Scale both spectra by the target's mass and cut at level 1; else each by its own."""
-    log_frequency: bool = False
-    """Bins of the transport on a logarithmic axis."""
-    scales: tuple[int, ...] = SCALES
-    """FFT sizes of the multi-scale spectral loss (MSS)."""
-    mss_weight: float = 1.0
-    mss_log: bool = False
-    """MSS with its logarithmic term."""
-    roll_off: bool = False
-    """A low-pass in the decoder, see `sotlib.HarmonicSynth`."""
-    pretraining: Pretraining | None = None
-    amplitudes_first: int = 0
-    """Steps at the beginning in which only the layer of the amplitudes is trained."""
-    counts: str = "published"
-    """Rule for the number of harmonics of the signals, see `sotlib.HarmonicSignals`."""
-    first_phase: int = 1
-    """Of signals and decoder, see `sotlib.HarmonicSynth`."""
-    dropout: float = 0.5
 
 
 def make_model(setting, *, seed=0):
@@ -98,31 +62,10 @@ class Fold:
 
 @functools.lru_cache(maxsize=6)
 def prepare(fold, size, frames, *, disjoint=True, counts="published", first_phase=1, device="cpu"):
-    """Signals, pitches and features of a fold, computed once in a process.
+    """A `Fold` of `sotlib.HarmonicSignals`, computed once in a process.
 
-    Parameters
-    ----------
-    fold : {'train', 'validation', 'test'}
-        Of `sotlib.HarmonicSignals`.
-    size : int
-        Signals in all folds together.
-    frames : {16, 4, 1}
-        All frames of each signal, or so many from its middle.
-    disjoint : bool, default True
-        False: every fold is all signals, as the authors' script saves them.
-    counts, first_phase
-        Of `sotlib.HarmonicSignals`.
-    device : str, default 'cpu'
-        Of the tensors and the computation of features.
-
-    Returns
-    -------
-    Fold
-
-    Raises
-    ------
-    ValueError
-        On an unknown fold, or another number of frames.
+    There are `size` signals in all folds together, and of each its 16 frames, or 4 or 1 from its
+    middle. Folds that are not disjoint are all signals, as the authors' script saves them.
     """
     check.one_of("frames", frames, (16, 4, 1))
     check.one_of("fold", fold, FOLDS)
@@ -141,12 +84,7 @@ def prepare(fold, size, frames, *, disjoint=True, counts="published", first_phas
 
 
 class Comparison(nn.Module):
-    """The loss of a row, between sounds and the prepared spectra of their targets.
-
-    Parameters
-    ----------
-    setting : Row
-        One of `sot_table.ROWS`, or a variation.
+    """The loss of a `Row`, between sounds and the prepared spectra of their targets.
 
     Examples
     --------

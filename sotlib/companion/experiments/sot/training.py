@@ -1,76 +1,40 @@
-"""One training: steps, validations, the best weights, and resuming after an interruption."""
+"""The training of a row of the SOT paper's table, and a run of it."""
 
 import math
-import sys
 import time
-from pathlib import Path
+from dataclasses import asdict
 
 import torch
-from tqdm import tqdm
 
-from sotlib.companion.checkpoints import save_checkpoint
-from sotlib.companion.experiments.state import copied_weights, load_state, save_state
+from sotlib.companion.experiments import FOLDS
+from sotlib.companion.experiments.runs import Run
+from sotlib.companion.experiments.sot.task import (
+    Comparison,
+    evaluate,
+    make_model,
+    prepare,
+    pretrain,
+)
+from sotlib.companion.experiments.training import Training, stopping
 
 SELECT = "lsd_mean_square"  # the metric of which the lowest validation value is the best
 
 
-class TrainingDiverged(RuntimeError):
-    """The loss of a training is no longer finite."""
+class AutoencoderTraining(Training):
+    """Train the encoder of a model until its limits, a `Budget`, by the loss `compare`.
 
-
-class Stopped(Exception):
-    """A run is asked to stop: raised by its `progress`, and again when its state is saved."""
-
-
-class Training:
-    """Train a model until its limits, from the last checkpoint if there is one.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Called as ``model(features, generator=...)``; its output has the attribute ``sound``.
-    compare : nn.Module
-        ``compare.targets(signals)`` prepares tensors whose first axis is the signals';
-        ``compare(sound, targets)`` is the loss of a batch.
-    data : dict
-        The folds ``train``, ``validation`` and ``test``, with ``signals`` and ``features``.
-    evaluate : callable
-        ``evaluate(model, fold)`` gives metrics and further observations as dicts.
-    limits : Budget
-        Of the experiment.
-    seed : int
-        Of dropout.
-    checkpoint : path
-        Where the state is kept while the training goes on.
-    identity : dict
-        What the checkpoint must agree with.
-    amplitudes_first : int, default 0
-        Steps at the beginning in which only ``encoder.to_amplitudes`` is trained.
+    The seed is that of dropout; in the first `amplitudes_first` steps only
+    ``encoder.to_amplitudes`` is trained.
     """
 
-    def __init__(
-        self,
-        *,
-        model,
-        compare,
-        data,
-        evaluate,
-        limits,
-        seed,
-        checkpoint,
-        identity,
-        amplitudes_first=0,
-    ):
-        self.model, self.compare, self.data, self.evaluate = model, compare, data, evaluate
-        self.limits, self.amplitudes_first = limits, amplitudes_first
-        self.path, self.identity = Path(checkpoint), identity
-        self.optimizer = torch.optim.Adam(
-            model.parameters(), lr=limits.learning_rate, weight_decay=1e-4
-        )
-        self.seed, device = seed, next(model.parameters()).device
-        self.generator = torch.Generator(device=device).manual_seed(seed)
-        self.devices = [[device.type, 0]]  # and the steps from which on they were used
-        self.step, self.curve, self.best, self.seconds = 0, [], {}, 0.0
+    def __init__(self, *, model, compare, data, limits, seed, amplitudes_first=0, **options):
+        optimizer = torch.optim.Adam(model.parameters(), lr=limits.learning_rate, weight_decay=1e-4)
+        super().__init__(model.encoder, optimizer, **options)
+        self.model, self.compare, self.data = model, compare, data
+        self.limits, self.amplitudes_first, self.seed = limits, amplitudes_first, seed
+        self.generator = torch.Generator(device=self.device).manual_seed(seed)
+        self.devices = [[self.device.type, 0]]  # and the steps from which on they were used
+        self.step, self.seconds = 0, 0.0
         self.losses, self.unread = [], []
 
     def run(self, progress=None):
@@ -101,9 +65,9 @@ class Training:
                 self._save()
             if stopped:
                 raise stopped
-        last, _ = self._test()
-        self.model.encoder.load_state_dict(self.best["weights"])
-        test, observed = self._test()
+        last, _ = self._evaluate("test")
+        self.module.load_state_dict(self.best["weights"])
+        test, observed = self._evaluate("test")
         return {
             "test": test,
             "test_f0_ratio": observed["f0_ratio"],
@@ -112,14 +76,6 @@ class Training:
             "curve": self.curve,
         }
 
-    def save_best(self, path, numbers):
-        """Write the best weights."""
-        save_checkpoint(path, self.best["weights"], numbers | {"step": self.best["step"]})
-
-    def forget(self):
-        """Remove the checkpoint: the training is finished and recorded."""
-        self.path.unlink(missing_ok=True)
-
     def _train_on(self, features, targets):
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
@@ -127,7 +83,7 @@ class Training:
         loss.backward()
         self.unread.append(loss.detach())
         if self.step < self.amplitudes_first:
-            for name, parameter in self.model.encoder.named_parameters():
+            for name, parameter in self.module.named_parameters():
                 if not name.startswith("to_amplitudes."):
                     parameter.grad = None  # which Adam passes over
         if self.limits.decay:
@@ -142,70 +98,73 @@ class Training:
         first = self.step - len(values)
         self.losses, self.unread = self.losses + values, []
         for number, value in enumerate(values):
-            if not math.isfinite(value):
-                raise TrainingDiverged(
-                    f"{self.identity}: the loss is {value} at step {first + number}. A lower "
-                    "learning rate may help; the last checkpoint holds an earlier state."
-                )
+            self.check_loss(value, f"at step {first + number}")
+
+    def _evaluate(self, fold):
+        self.model.eval()
+        return evaluate(self.model, self.data[fold])
 
     def _validate(self):
         self._read_losses()
-        self.model.eval()
-        metrics, observed = self.evaluate(self.model, self.data["validation"])
+        metrics, observed = self._evaluate("validation")
         mean = sum(self.losses) / len(self.losses) if self.losses else None
         self.curve.append({"step": self.step, "loss": mean, **metrics, **observed})
         self.losses = []
-        if not self.best or metrics[SELECT] < self.best["value"]:
-            weights = copied_weights(self.model.encoder)
-            self.best = {"step": self.step, "value": metrics[SELECT], "weights": weights}
-
-    def _test(self):
-        self.model.eval()
-        return self.evaluate(self.model, self.data["test"])
+        self.keep_best(metrics[SELECT], step=self.step)
 
     def _save(self):
         self._read_losses()
-        numbers = {
-            "identity": self.identity,
-            "step": self.step,
-            "curve": self.curve,
-            "losses": self.losses,
-            "seconds": self.seconds,
-            "devices": self.devices,
-        }
-        state = self.model.encoder, self.best, self.optimizer, numbers
-        save_state(self.path, *state, generator=self.generator.get_state())
+        names = ("step", "losses", "seconds", "devices")
+        numbers = {name: getattr(self, name) for name in names}
+        self.save(numbers, generator=self.generator.get_state())
 
     def _resume(self):
-        found = load_state(self.path, self.model.encoder, self.optimizer, self.identity)
-        if found is not None:
-            self.best, numbers, tensors = found
-            self.step, self.curve = numbers["step"], numbers["curve"]
-            self.losses = numbers.get("losses", [])  # the first checkpoints were of validations
-            self.seconds = numbers["seconds"]
-            self._resume_dropout(numbers.get("devices", self.devices), tensors["generator"])
-
-    def _resume_dropout(self, devices, state):
-        """Go on with the random numbers, or with new ones where the device is another one."""
-        ((here, _),) = self.devices
-        self.devices = devices
-        if devices[-1][0] == here:
-            self.generator.set_state(state)
+        if (found := self.resume()) is None:
             return
-        self.generator.manual_seed(self.seed + (self.step << 32))
-        self.devices = [*devices, [here, self.step]]
-        tqdm.write(
-            f"{self.path} was written on {devices[-1][0]} and goes on on {here}, which has other "
-            "random numbers: the dropout from here on is not that of an uninterrupted run",
-            file=sys.stderr,
-        )
+        numbers, tensors = found
+        self.step, self.seconds = numbers["step"], numbers["seconds"]
+        self.losses = numbers.get("losses", [])  # the first checkpoints were of validations
+        ((here, _),) = self.devices
+        self.devices = numbers.get("devices", self.devices)
+        before = self.devices[-1][0]
+        if before == here:
+            self.generator.set_state(tensors["generator"])
+        else:
+            self.generator.manual_seed(self.seed + (self.step << 32))
+            self.devices = [*self.devices, [here, self.step]]
+            self.say_other_device(before)
 
 
-def stopping(progress, done):
-    """Report what is done; returns a `Stopped` that this raises, so that the state can be saved."""
-    try:
-        if progress is not None:
-            progress(done)
-    except Stopped as stopped:
-        return stopped
-    return None
+def carry_out(run: Run) -> dict:
+    """Carry out a run whose setting is a `Row` and whose limits are a `Budget`."""
+    setting, limits, device = run.setting, run.limits, run.device
+    options = {
+        "disjoint": limits.disjoint,
+        "counts": setting.counts,
+        "first_phase": setting.first_phase,
+        "device": device,
+    }
+    data = {fold: prepare(fold, limits.signals, limits.frames, **options) for fold in FOLDS}
+    model = make_model(setting, seed=run.seed).to(device)
+    seconds = pretrain(model, setting.pretraining, data["train"].features, seed=run.seed)
+    configuration = {"row": run.row, **asdict(setting), **asdict(limits)}
+    identity = {"seed": run.seed, "budget": run.budget, **configuration}
+    this = AutoencoderTraining(
+        model=model,
+        compare=Comparison(setting).to(device),
+        data=data,
+        limits=limits,
+        seed=run.seed,
+        amplitudes_first=setting.amplitudes_first,
+        checkpoint=run.checkpoint,
+        identity=identity | {"scales": [*setting.scales]},  # as JSON has it
+    )
+    results = this.run(run.progress)
+    this.save_best(run.path.with_suffix(".safetensors"), {"row": run.row, "seed": run.seed})
+    used = ", ".join(f"{name} from step {step}" for name, step in this.devices)
+    return {
+        "configuration": configuration | {"device": used if len(this.devices) > 1 else str(device)},
+        "results": results,
+        "reduced": limits.reduced,
+        "seconds": seconds + this.seconds,
+    }

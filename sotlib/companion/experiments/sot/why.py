@@ -3,16 +3,13 @@
 Rows change one thing of SOT-2048 each. Explained in chapter ``sot/table``.
 """
 
-import os
-from collections.abc import Callable
 from dataclasses import replace
 
-import torch
-
-from sotlib._core import check
+from sotlib.companion.experiments.runs import make_run
 from sotlib.companion.experiments.sot import table as sot_table
+from sotlib.companion.experiments.sot.training import carry_out
 
-SEEDS = (123, 456, 789)
+SEEDS = (123, 456, 789)  # three of the paper's
 _SOT = sot_table.ROWS["SOT-2048"]
 
 ROWS = {
@@ -42,24 +39,4 @@ QUEUE = (
     ("4-frames", ("as-published", "no-dropout"), SEEDS),
     ("16-frames", ("as-published", "no-dropout"), SEEDS[:1]),
 )
-
-
-def default_seeds(budget: str) -> list[int]:
-    """Three of the paper's."""
-    return list(SEEDS)
-
-
-def run(
-    row: str,
-    seed: int,
-    *,
-    budget: str = "reduced",
-    folder: str | os.PathLike,
-    device: str | torch.device = "cpu",
-    progress: Callable[[int], object] | None = None,
-) -> dict:
-    """Carry out one run; see `sot_table.run`."""
-    check.one_of("row", row, tuple(ROWS))
-    check.one_of("budget", budget, tuple(BUDGETS))
-    options = {"folder": folder, "device": device, "progress": progress}
-    return sot_table.train("sot_why", row, ROWS[row], seed, budget, BUDGETS[budget], **options)
+run = make_run("sot_why", ROWS, BUDGETS, carry_out)

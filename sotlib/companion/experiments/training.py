@@ -1,0 +1,130 @@
+"""What the papers' trainings have in common: a state that outlives them, and the best weights."""
+
+import math
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from sotlib.companion.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss of a training is no longer finite."""
+
+
+class Stopped(Exception):
+    """A run is asked to stop: raised by its `progress`, and again when its state is saved."""
+
+
+class Training:
+    """A training that goes on from its last checkpoint, if there is one.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Whose weights are kept.
+    optimizer : torch.optim.Adam
+        Of its parameters.
+    checkpoint : path
+        Where the state is kept while the training goes on.
+    identity : dict
+        What the checkpoint must agree with.
+
+    Attributes
+    ----------
+    best : dict
+        The best weights so far under ``weights``, their validation ``value`` and when that was;
+        empty before there are any.
+    curve : list of dict
+        What the validations found.
+    """
+
+    def __init__(self, module, optimizer, *, checkpoint, identity):
+        self.module, self.optimizer = module, optimizer
+        self.path, self.identity = Path(checkpoint), identity
+        self.device = next(module.parameters()).device
+        self.best, self.curve = {}, []
+
+    def save_best(self, path, numbers):
+        """Write the best weights, and numbers beside when they were reached."""
+        reached = {k: v for k, v in self.best.items() if k not in ("weights", "value")}
+        save_checkpoint(path, self.best["weights"], numbers | reached)
+
+    def keep_best(self, value, **reached):
+        """Keep the weights as they are now where no validation value was as low."""
+        if not self.best or value < self.best["value"]:
+            weights = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
+            self.best = {**reached, "value": value, "weights": weights}
+
+    def save(self, numbers, **tensors):
+        """Write the state: weights, the best weights, the optimiser, and what is given."""
+        tensors |= _with("weights.", self.module.state_dict())
+        tensors |= _with("best.", self.best.get("weights", {}))
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= _with(f"adam.{index}.", state)
+        best = {k: v for k, v in self.best.items() if k != "weights"}
+        shared = {"identity": self.identity, "curve": self.curve, "best": best}
+        save_checkpoint(self.path, tensors, shared | numbers)
+
+    def resume(self):
+        """Take up what `save` wrote; returns the numbers and tensors, or None.
+
+        A checkpoint that is damaged or of another training is reported and left aside.
+        """
+        try:
+            tensors, numbers = load_checkpoint(self.path)
+        except FileNotFoundError:
+            return None
+        except CheckpointError as error:
+            tqdm.write(f"{error}: this run starts again", file=sys.stderr)
+            return None
+        if named := numbers["identity"].pop("device", None):  # where the first checkpoints had it
+            numbers.setdefault("devices", [[named.partition(":")[0], 0]])
+        if numbers["identity"] != self.identity:
+            message = f"the checkpoint {self.path} is of another run: this one starts again"
+            tqdm.write(message, file=sys.stderr)
+            return None
+        self.module.load_state_dict(_under("weights.", tensors))
+        state = self.optimizer.state_dict()
+        for name, value in _under("adam.", tensors).items():
+            index, key = name.split(".")
+            state["state"].setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict(state)
+        self.curve = numbers["curve"]
+        self.best = numbers["best"] and numbers["best"] | {"weights": _under("best.", tensors)}
+        return numbers, tensors
+
+    def check_loss(self, value, where):
+        """Raise TrainingDiverged where a loss is not finite."""
+        if not math.isfinite(value):
+            raise TrainingDiverged(
+                f"{self.identity}: the loss is {value} {where}. A lower learning rate may help; "
+                "the last checkpoint holds an earlier state."
+            )
+
+    def say_other_device(self, before):
+        """Say that random numbers are not those that they would have been."""
+        tqdm.write(
+            f"{self.path} was written on {before} and goes on on {self.device.type}, which has "
+            "other random numbers: the dropouts are not those of an uninterrupted run",
+            file=sys.stderr,
+        )
+
+
+def stopping(progress, done):
+    """Report what is done; returns a `Stopped` that this raises, so that the state can be saved."""
+    try:
+        if progress is not None:
+            progress(done)
+    except Stopped as stopped:
+        return stopped
+    return None
+
+
+def _with(prefix, tensors):
+    return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
+
+
+def _under(prefix, tensors):
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

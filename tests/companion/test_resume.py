@@ -1,0 +1,88 @@
+"""A run goes on from its checkpoint, wherever it was stopped, with the same result."""
+
+import pytest
+import torch
+from smoke import ROWS, killed_at, numbers, stopped_at
+
+from sotlib.companion.checkpoints import load_checkpoint, save_checkpoint
+from sotlib.companion.experiments.sot import table as sot_table
+from sotlib.companion.experiments.training import Stopped
+
+ROW = ROWS[0]
+CHECKPOINT = f"{ROW}-1.checkpoint.safetensors"
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def test_run_goes_on_from_its_checkpoint(expected, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=killed_at(5))
+    steps = []
+    sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=steps.append)
+    assert steps == [5, 6]
+    assert numbers(tmp_path / f"{ROW}-1.json") == expected
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip"])
+def test_damaged_checkpoint_is_reported_and_recomputed(expected, tmp_path, damage, capsys):
+    with pytest.raises(KeyboardInterrupt):
+        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=killed_at(5))
+    (path,) = tmp_path.glob("*.checkpoint.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content if damage == "flip" else content[: len(content) // 2])
+    steps = []
+    sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=steps.append)
+    assert steps == [1, 2, 3, 4, 5, 6]
+    assert f"{path.name} is damaged" in capsys.readouterr().err
+    assert numbers(tmp_path / f"{ROW}-1.json") == expected
+
+
+def test_checkpoint_of_another_setting_is_not_taken(tmp_path, capsys):
+    with pytest.raises(KeyboardInterrupt):
+        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=killed_at(5))
+    (path,) = tmp_path.glob("*.checkpoint.safetensors")
+    path.rename(tmp_path / "SOT-512-2.checkpoint.safetensors")
+    steps = []
+    sot_table.run(ROW, 2, budget="smoke", folder=tmp_path, progress=steps.append)
+    assert steps[0] == 1
+    assert "is of another run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", [3, 4, 6])
+def test_run_goes_on_from_any_step(expected, tmp_path, step):
+    """Within an interval, at a validation, and after the last step."""
+    with pytest.raises(Stopped):
+        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=stopped_at(step))
+    steps = []
+    sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=steps.append)
+    assert steps == list(range(step + 1, 7))
+    assert numbers(tmp_path / f"{ROW}-1.json") == expected
+    assert not list(tmp_path.glob("*.checkpoint.*"))
+
+
+def test_run_of_another_device_goes_on_with_other_dropout(expected, tmp_path, capsys):
+    with pytest.raises(Stopped):
+        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=stopped_at(3))
+    tensors, found = load_checkpoint(tmp_path / CHECKPOINT)
+    tensors["generator"] = torch.zeros(16, dtype=torch.uint8)  # the size of a GPU's
+    save_checkpoint(tmp_path / CHECKPOINT, tensors, found | {"devices": [["cuda", 0]]})
+    record = sot_table.run(ROW, 1, budget="smoke", folder=tmp_path)
+    assert "was written on cuda and goes on on cpu" in capsys.readouterr().err
+    assert record["configuration"]["device"] == "cuda from step 0, cpu from step 3"
+    curve, whole = record["results"]["curve"], expected["results"]["curve"]
+    assert curve[0] == whole[0]
+    assert curve[1]["loss"] != whole[1]["loss"]
+
+
+def test_checkpoint_of_an_earlier_version_is_taken(expected, tmp_path):
+    """Those were of validations, and named the device in their identity."""
+    with pytest.raises(Stopped):
+        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=stopped_at(4))
+    tensors, found = load_checkpoint(tmp_path / CHECKPOINT)
+    del found["losses"], found["devices"]
+    found["identity"]["device"] = "cpu"
+    save_checkpoint(tmp_path / CHECKPOINT, tensors, found)
+    steps = []
+    sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=steps.append)
+    assert steps == [5, 6]
+    assert numbers(tmp_path / f"{ROW}-1.json") == expected
