@@ -1,4 +1,4 @@
-"""What `import sotlib` costs beside `import torch`, which it needs: processor time of new processes."""
+"""What `import sotlib` costs beside `import torch`, which it needs: time of new processes."""
 
 import resource
 import statistics
