@@ -11,7 +11,6 @@ import torch
 
 from sotlib.companion.runner import executors
 
-
 # Not modules with doctests: this file and its like, and the scripts that made reference numbers.
 collect_ignore_glob = ["conftest.py", "*/conftest.py", "data/*"]
 
