@@ -270,6 +270,21 @@ class TestGradients:
         assert y.grad is not None
         assert u.grad is None
 
+    def test_forward_mode_beside_a_gradient(self):
+        x, y, u = torch.rand(4, requires_grad=True), torch.rand(4), torch.arange(4.0)
+        one = torch.ones(4)
+        _, slope = torch.func.jvp(lambda t: wasserstein_1d(x * t, y, u), (one,), (one,))
+        (gradient,) = torch.autograd.grad(wasserstein_1d(x, y, u), x)
+        torch.testing.assert_close(slope, (gradient * x).sum())
+        with pytest.raises(RuntimeError, match="no second derivative"):
+            slope.backward()
+
+    def test_forward_mode_of_the_gradient_is_refused(self):
+        x, y, u = torch.rand(4), torch.rand(4), torch.arange(4.0)
+        slope = torch.func.grad(lambda x: wasserstein_1d(x, y, u))
+        with pytest.raises(RuntimeError, match="no second derivative"):
+            torch.func.jvp(slope, (x,), (torch.ones(4),))
+
     def test_a_second_derivative_is_refused(self):
         x = torch.rand(4, requires_grad=True)
         cost = wasserstein_1d(x, torch.rand(4), torch.arange(4.0))
