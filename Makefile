@@ -132,5 +132,5 @@ screenshots: $(READY)  ## picture every page of OUT at two widths, light and dar
 	$(PY) tests/companion/screenshots.py $(OUT)/html $(OUT)/screenshots
 
 clean:  ## delete what was built (the environment in .venv stays)
-	rm -rf _build build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf _build build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find sotlib tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +

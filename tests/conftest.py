@@ -11,6 +11,9 @@ import torch
 
 from sotlib.companion.runner import executors
 
+# Not modules with doctests: this file and its like, and the scripts that made reference numbers.
+collect_ignore_glob = ["conftest.py", "*/conftest.py", "data/*"]
+
 
 def pytest_addoption(parser) -> None:
     parser.addoption("--cuda-device", default="cuda", help="of the tests marked cuda")

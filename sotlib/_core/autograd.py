@@ -17,6 +17,7 @@ def uncompiled(function: Function) -> Function:
     return getattr(torch, "_disable_dynamo", torch.compiler.disable)(function)
 
 
+@uncompiled  # the compiler cannot look into it, and would warn
 def batched(tensor: torch.Tensor) -> bool:
     """Whether it stands for several, as under `torch.func.vmap`; nothing public says it."""
     functorch = torch._C._functorch

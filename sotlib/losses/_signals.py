@@ -17,6 +17,11 @@ def one_signal(name, signal):
         raise ValueError(f"{name} must have shape {LAYOUT}; got {tuple(signal.shape)}.")
     if signal.numel() == 0:
         raise ValueError(f"{name} must not be empty; got shape {tuple(signal.shape)}.")
+    if signal.ndim > 1 and 100 * signal.shape[-1] < signal.shape[-2]:
+        raise ValueError(
+            f"{name} must have shape {LAYOUT}; got {tuple(signal.shape)}, which looks like "
+            "(samples, channels): transpose it."
+        )
     check.finite(name, signal)
     return widen(signal).reshape(-1, signal.shape[-1])
 

@@ -124,7 +124,8 @@ class SlicedSpectrogramLoss(SpectrogramTransport):
     n_projections, half_circle
         As for `sliced_wasserstein`.
     generator : torch.Generator, optional
-        Draw new directions from it at each call.
+        Draw new directions from it at each call. Under `torch.utils.checkpoint`, which computes
+        twice, only ``torch.default_generator`` draws the same ones again: torch sets it back.
     p, apply_root
         As for `sliced_wasserstein`.
     unit, reduction

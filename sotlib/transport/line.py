@@ -92,7 +92,7 @@ def wasserstein_1d(
 def transport_cost(a, b, positions, positions_b, *, p, cutoff, names=NAMES):
     """`wasserstein_1d`; errors give the arguments these names."""
     arguments = prepared(a, b, positions, positions_b, names)
-    x, y, u, v = (t.requires_grad for t in arguments)
+    x, y, u, v = (t.requires_grad and torch.is_grad_enabled() for t in arguments)
     wanted = x, y, u or v, u or v
     cost, *_ = _Transport.apply(*arguments, p, cutoff, wanted)
     if check.holds_anywhere(cost.isnan()):  # cheaper than looking at all masses beforehand

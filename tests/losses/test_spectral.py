@@ -104,6 +104,8 @@ class TestProperties:
             loss(x, x / 0)
         with pytest.raises(TypeError, match="x must hold floating-point"):
             loss(x.int(), x)
+        with pytest.raises(ValueError, match=r"x must .*looks like \(samples, channels\)"):
+            loss(x.T.expand(-1, 2), x.T.expand(-1, 2))
 
 
 @pytest.mark.parametrize(

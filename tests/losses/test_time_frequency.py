@@ -2,9 +2,11 @@
 
 import itertools
 import math
+from functools import partial
 
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from sotlib import (
     CQT,
@@ -183,3 +185,14 @@ def test_nothing_is_squared_twice():
     for loss in (SinkhornSpectrogramLoss, SlicedSpectrogramLoss, Wasserstein1DLoss):
         with pytest.raises(ValueError, match="square_magnitude=True would square once more"):
             loss(power, square_magnitude=True)
+
+
+def test_a_checkpoint_draws_the_same_directions_again():
+    loss = SlicedSpectrogramLoss(stft(), generator=torch.default_generator, n_projections=3)
+    y, gradients = burst(1200.0, 0.1), []
+    for compute in (loss, partial(checkpoint, loss, use_reentrant=False)):
+        torch.manual_seed(1)
+        x = burst(900.0, 0.2).requires_grad_()
+        compute(x, y).backward()
+        gradients.append(x.grad)
+    torch.testing.assert_close(*gradients, rtol=0, atol=0)

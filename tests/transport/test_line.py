@@ -236,14 +236,14 @@ class TestGradients:
         """At their side of the axis there is no other: the cost is linear in a little mass."""
         positions = torch.tensor([0.0, 1.0, 2.5, 3.0, 4.0], dtype=D)
         x = torch.tensor([0, 0.5, 0.25, 0.25, 0], dtype=D, requires_grad=True)
-        y = torch.tensor([0, 0.125, 0.5, 0.375, 0], dtype=D)
+        y = torch.tensor([0, 0.5, 0.125, 0.375, 0], dtype=D)  # one level within is the same
         cost = wasserstein_1d(x, y, positions, p=p)
         cost.backward()
-        for empty in (0, 4):
+        for empty, beside in ((0, 1), (4, 3)):
             moved = x.detach().clone()
-            moved[2], moved[empty] = moved[2] - 0.01, 0.01
+            moved[beside], moved[empty] = moved[beside] - 0.01, 0.01
             slope = (wasserstein_1d(moved, y, positions, p=p) - cost.detach()) / 0.01
-            torch.testing.assert_close(x.grad[empty] - x.grad[2], slope)
+            torch.testing.assert_close(x.grad[empty] - x.grad[beside], slope)
 
     def test_shared_positions_get_the_sum_of_the_gradients(self, generator):
         x, y = torch.rand(2, 4, 6, dtype=D, generator=generator)
@@ -269,6 +269,21 @@ class TestGradients:
         wasserstein_1d(torch.rand(3), y, u).backward()
         assert y.grad is not None
         assert u.grad is None
+
+    def test_forward_mode_beside_a_gradient(self):
+        x, y, u = torch.rand(4, requires_grad=True), torch.rand(4), torch.arange(4.0)
+        one = torch.ones(4)
+        _, slope = torch.func.jvp(lambda t: wasserstein_1d(x * t, y, u), (one,), (one,))
+        (gradient,) = torch.autograd.grad(wasserstein_1d(x, y, u), x)
+        torch.testing.assert_close(slope, (gradient * x).sum())
+        with pytest.raises(RuntimeError, match="no second derivative"):
+            slope.backward()
+
+    def test_forward_mode_of_the_gradient_is_refused(self):
+        x, y, u = torch.rand(4), torch.rand(4), torch.arange(4.0)
+        slope = torch.func.grad(lambda x: wasserstein_1d(x, y, u))
+        with pytest.raises(RuntimeError, match="no second derivative"):
+            torch.func.jvp(slope, (x,), (torch.ones(4),))
 
     def test_a_second_derivative_is_refused(self):
         x = torch.rand(4, requires_grad=True)
