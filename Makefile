@@ -101,14 +101,15 @@ lint: $(READY)  ## check style with ruff, types with mypy
 	$(PY) -m mypy
 
 unit: $(READY)  ## tests of the library and of the build, doctests, the README's code
-	$(PY) -m pytest -m "not site and not slow" $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(JOBS) -m "not site and not slow" $(PYTEST_ARGS)
 
 slow: $(READY)  ## the unit tests that take long
 	$(PY) -m pytest -m slow $(PYTEST_ARGS)
 
 site-test: $(READY)  ## build the book at smoke and look at it in a browser
 	$(BOOK) build --scale smoke --jobs $(JOBS) --out _build/smoke
-	SITE=_build/smoke/html $(PY) -m pytest -m site tests/companion/test_site.py $(PYTEST_ARGS)
+	SITE=_build/smoke/html $(PY) -m pytest -n $(JOBS) -m site tests/companion/test_site.py \
+	  $(PYTEST_ARGS)
 
 bench: $(READY)  ## run and record every benchmark; `make book` shows them
 	$(PY) -m sotlib.companion.benchmarks
