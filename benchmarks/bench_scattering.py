@@ -71,7 +71,7 @@ def fourier_transforms(scattering):
 def matrix_products(scattering):
     """A function that does the convolutions over channels of one forward pass, nothing else."""
     s = scattering.setting
-    table = scattering._table(torch.float32)
+    table = scattering.tables(torch.float32)
     matrices = [table(f"convolve{n2}") for n2 in range(len(s.psi2)) if s.channels(n2)]
     signals = [
         torch.randn(2 * channels, length * s.samples // s.padded)

@@ -35,7 +35,8 @@ class PotLoss(Wasserstein1DLoss):
 
     def forward(self, x, y):
         x, y = (self.transform(signal).transpose(1, 2) for signal in (x, y))
-        x, y = (t.reshape(-1, t.shape[-1]) for t in self._masses(x, y))
+        x, y = (t.reshape(-1, t.shape[-1]) for t in (x, y))
+        x, y = (t / t.sum(-1, keepdim=True) for t in (x, y))
         return pot_transport(x, y, self.transform.positions(), self.p).mean()
 
 
