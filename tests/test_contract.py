@@ -200,7 +200,7 @@ def test_equal_arguments_cost_nothing(kind, generator):
 
 @everything
 @pytest.mark.parametrize(
-    "copied",
+    "copied",  # in memory, as worker processes of a DataLoader do; files are never pickled
     [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))],
     ids=["deepcopy", "pickle"],
 )
