@@ -1,5 +1,7 @@
 """The metric that features induce on the drum's parameters."""
 
+from typing import Any
+
 import torch
 
 from sotlib import (
@@ -14,7 +16,8 @@ from sotlib.companion.benchmarks import compare
 from sotlib.synths.drum import LOG10
 
 SHORT, SOUNDS = 2**14, 100
-LONG, SCATTERING = 2**16, {"J": 13, "Q": (12, 1), "J_fr": 3, "F": 8}
+LONG = 2**16
+SCATTERING: dict[str, Any] = {"J": 13, "Q": (12, 1), "J_fr": 3, "F": 8}
 
 
 def log_spectrogram(sound: torch.Tensor) -> torch.Tensor:

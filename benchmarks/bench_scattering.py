@@ -1,5 +1,7 @@
 """Joint time-frequency scattering in the drum paper's setting, and where its time goes."""
 
+from typing import Any
+
 import torch
 from torch.nn.functional import pad
 
@@ -8,7 +10,7 @@ from sotlib.companion.benchmarks import compare
 from sotlib.scattering import gaussian, morlet
 
 SAMPLES, BATCH = 2**16, 8
-SETTING = {"J": 13, "Q": (12, 1), "J_fr": 3, "T": "global", "F": 8}
+SETTING: dict[str, Any] = {"J": 13, "Q": (12, 1), "J_fr": 3, "T": "global", "F": 8}
 
 
 @torch.no_grad()
@@ -53,7 +55,7 @@ def direct(scattering, x):
 def shapes(scattering):
     """(channels, samples) of every array that is transformed back, for each order."""
     s = scattering.setting
-    first = {}
+    first: dict[int, int] = {}
     for wavelet in s.psi1:
         first[s.padded >> wavelet.j] = first.get(s.padded >> wavelet.j, 0) + 1
     second = [(s.channels(n2), s.padded >> w.j) for n2, w in enumerate(s.psi2) if s.channels(n2)]

@@ -1,6 +1,7 @@
 """Transport between the spectrograms of two short signals: plans, losses and memory."""
 
 import math
+from typing import Any
 
 import ot
 import torch
@@ -49,15 +50,14 @@ def run() -> dict:
     a, b = (s / s.sum() for s in (stft(x), stft(y)))
     freqs = stft.positions("absolute")
     times = torch.arange(a.shape[-1]) * (FFT // 2 / RATE)
-    axes = {"freqs": freqs, "times": times, "time_scale": TIME_SCALE}
+    axes: dict[str, Any] = {"freqs": freqs, "times": times, "time_scale": TIME_SCALE}
     bins = f"{a.shape[0]} × {a.shape[1]} bins"
 
     def plan(epsilon):
         return lambda: sinkhorn_grid(a, b, **axes, epsilon=epsilon)
 
     def sliced(a, b):
-        half = {"n_projections": PROJECTIONS, "half_circle": True}
-        return sliced_wasserstein(a, b, **axes, **half)
+        return sliced_wasserstein(a, b, **axes, n_projections=PROJECTIONS, half_circle=True)
 
     plans = {f"sotlib, sinkhorn_grid, ε = {epsilon:g}": plan(epsilon) for epsilon in (1e-3, 1e-2)}
     plans["sotlib, sinkhorn_grid, ε = 0.0001"] = plan(1e-4)

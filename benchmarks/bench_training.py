@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from typing import Any
 from unittest import mock
 
 import scipy.signal
@@ -164,8 +165,10 @@ def memory(frames):
 
 def _steps(*, threads=1, runs=1, frames=1, environment=None):
     command = [sys.executable, "-c", IN_A_PROCESS, str(threads), str(frames)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen(command, env=environment, **pipes) for _ in range(runs)]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes: list[Any] = [
+        subprocess.Popen(command, env=environment, **pipes) for _ in range(runs)
+    ]
     for process in processes:
         process.stdout.readline()
     for process in processes:

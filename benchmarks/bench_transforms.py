@@ -1,5 +1,7 @@
 """The constant-Q transform beside nnAudio's, which the losses of today call."""
 
+from typing import Any
+
 import torch
 from nnAudio.features import CQT1992v2
 
@@ -7,7 +9,7 @@ from sotlib import CQT
 from sotlib.companion.benchmarks import compare, grow
 
 RATE = 16000
-OPTIONS = {"hop_length": 256, "fmin": 32.7, "n_bins": 250, "bins_per_octave": 36}
+OPTIONS: dict[str, Any] = {"hop_length": 256, "fmin": 32.7, "n_bins": 250, "bins_per_octave": 36}
 
 
 def contestants() -> dict:
