@@ -61,8 +61,9 @@ def ground_cost_parts(grid, other):
 
 def largest_cost(grid, other):
     """The largest ground cost between two grids, in Hz² (1 where both are the same single bin)."""
-    along_frequency, along_time = ground_cost_parts(grid, other)
-    return float(along_frequency.max() + along_time.max()) or 1.0
+    axes = (grid.freqs, other.freqs), (grid.stretched, other.stretched)
+    reach = [torch.maximum((y[-1] - x[0]).abs(), (x[-1] - y[0]).abs()) for x, y in axes]
+    return float(reach[0] ** 2 + reach[1] ** 2) or 1.0  # axes increase
 
 
 def check_masses(a, b):

@@ -7,10 +7,12 @@ import numpy as np
 import ot
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sotlib import ConvergenceWarning, exact_grid_transport, sinkhorn_divergence, sinkhorn_grid
+from sotlib.transport._sinkhorn import axes as sinkhorn_axes
 from sotlib.transport._sinkhorn import scalings
-from sotlib.transport._sinkhorn.gibbs import LogAxis
+from sotlib.transport._sinkhorn.axes import LogAxis
 
 F64 = torch.float64
 counted = pytest.mark.filterwarnings("ignore::sotlib.transport.sinkhorn.ConvergenceWarning")
@@ -223,6 +225,40 @@ def test_tiles_equal_a_plain_log_sum_exp():
         axis = LogAxis(x, y, eps)
         plain = (h - ((x[:, None] - y) ** 2 / eps)[:, :, None]).logsumexp(1)
         torch.testing.assert_close(axis.logsumexp(h), plain, rtol=1e-13, atol=1e-11)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Number of elements of the largest tensor that any operation gives."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.elements = max(self.elements, result.numel())
+        return result
+
+
+@pytest.mark.parametrize("shape", [(3, 90), (90, 3)])
+@pytest.mark.parametrize("epsilon", [1e-1, 1e-2, 1e-3])
+def test_memory_grows_with_bins_and_frames_not_with_their_squares(epsilon, shape, monkeypatch):
+    """A kernel that may not be kept is made in parts: the same results, nothing of its size."""
+    a, b = masses(*shape, seed=0, batch=(2,)), masses(*shape, seed=1, batch=(2,))
+    options = {"freqs": uneven(shape[0], 2), "times": uneven(shape[1], 3)}
+    monkeypatch.setattr(scalings, "fits", lambda a, b: False)
+
+    def results():
+        result = sinkhorn_grid(a, b, epsilon=epsilon, **options)
+        divergence = sinkhorn_divergence(a, b, epsilon=epsilon, **options)
+        return result.value, result.transport_cost, *result.displacement, divergence
+
+    whole = results()
+    monkeypatch.setattr(sinkhorn_axes, "KEPT", 1000)
+    with LargestTensor() as largest:
+        in_parts = results()
+    assert largest.elements <= 2 * a.numel() < 90 * 90 / 4
+    for part, expected in zip(in_parts, whole, strict=True):
+        torch.testing.assert_close(part, expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("batch", [(), (5,)])

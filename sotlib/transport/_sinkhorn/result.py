@@ -58,7 +58,7 @@ class SinkhornResult:
     def transport_cost(self) -> torch.Tensor:
         """⟨C, P⟩, the cost of the plan without its entropy (batch,); not differentiable."""
         solution, (a, _, mass) = self._solution, self._masses
-        cost = self._mean(*ground_cost_parts(solution.to_a.target, solution.to_a.source))
+        cost = self._mean(_squares, _squares)
         gathered = solution.to_a.logsumexp(self._log_scaling)
         marginal = from_layout(((solution.f / solution.eps) + gathered).exp(), a) * a
         return (mass * (marginal * cost).sum((-2, -1))).to(self._dtype)
@@ -70,11 +70,8 @@ class SinkhornResult:
         Two Tensors (batch, bins, frames), the barycentric projection of the plan minus the
         position of the bin.
         """
-        target, source = self._solution.to_a.target, self._solution.to_a.source
-        along_f = source.freqs - target.freqs[:, None]
-        along_t = source.stretched - target.stretched[:, None]
-        df = self._mean(along_f, torch.zeros_like(along_t))
-        dt = self._mean(torch.zeros_like(along_f), along_t) / target.time_scale
+        df, dt = self._mean(_steps, _nothing), self._mean(_nothing, _steps)
+        dt = dt / self._solution.to_a.target.time_scale
         return df.to(self._dtype), dt.to(self._dtype)
 
     def plan(self) -> torch.Tensor:
@@ -94,9 +91,21 @@ class SinkhornResult:
         return to_layout(self._masses[1]).log() + solution.g / solution.eps
 
     def _mean(self, along_frequency, along_time):
-        """Mean over the plan's rows of a weight that is a sum over the axes."""
+        """Mean over the plan's rows of a weight that is a sum over the axes, see `GibbsKernel`."""
         mean = self._solution.to_a.mean(self._log_scaling, along_frequency, along_time)
         return from_layout(mean, self._masses[0])
+
+
+def _squares(x, y):
+    return (y - x) ** 2
+
+
+def _steps(x, y):
+    return y - x
+
+
+def _nothing(x, y):
+    return torch.zeros_like(y - x)
 
 
 def to_layout(mass):

@@ -27,9 +27,9 @@ class Stage:
         """Updates of the scalings u, v themselves: four small matrix products for the pair."""
         from sotlib.transport._sinkhorn import scalings  # compiled on first use
 
-        along_f, along_t = self.to_a.matrices()
         u = self._log_scaling(f).exp()
         if self.share == 1 and scalings.fits(self.a, self.b):
+            along_f, along_t = self.to_a.matrices()
             gathered, spread, steps = scalings.alternate(
                 along_f, along_t, self.a, self.b, u,
                 budget=self.budget, tol=self.tol, check_every=CHECK_EVERY,
@@ -37,8 +37,7 @@ class Stage:
             return -self.eps * gathered.log(), -self.eps * spread.log(), steps
         v = torch.empty_like(self.b)
         spread, gathered = torch.empty_like(self.b), torch.empty_like(self.a)
-        spread_u = _in_place(along_f.mT.contiguous(), u, along_t, spread)
-        gather_v = _in_place(along_f, v, along_t.mT.contiguous(), gathered)
+        spread_u, gather_v = self.to_b.product(u, spread), self.to_a.product(v, gathered)
         for step in range(1, self.budget + 1):
             if step > 1 and self.share < 1:
                 shift = self._shift(gathered.log(), spread.log()).exp()
@@ -105,19 +104,6 @@ class Stage:
         """Return the error above, where ``new`` is the potential that ``spread`` asks for."""
         scaling = self.log_b + spread
         return l1((scaling + g / self.eps).exp() - (scaling + new / self.eps).exp())
-
-
-def _in_place(frequency, mass, time, out):
-    """Return a function that writes frequency @ mass @ time, item by item, to ``out``."""
-    rows = mass.new_empty(mass.shape[0], mass.shape[1], time.shape[1])
-    flat = mass.view(-1, mass.shape[2]), rows.view(-1, rows.shape[2])
-    tall = rows.view(len(rows), -1), out.view(len(out), -1)
-
-    def product():
-        torch.mm(flat[0], time, out=flat[1])
-        torch.mm(frequency, tall[0], out=tall[1])
-
-    return product
 
 
 def l1(difference):
