@@ -6,16 +6,16 @@ import torch
 from nnAudio.features import CQT1992v2
 
 from sotlib import CQT
-from sotlib.companion.benchmarks import compare, grow
+from sotlib.companion.benchmarks import added_megabytes, beside, compare, grow
 
 RATE = 16000
 OPTIONS: dict[str, Any] = {"hop_length": 256, "fmin": 32.7, "n_bins": 250, "bins_per_octave": 36}
 
 
-def contestants() -> dict:
+def contestants(rate=RATE, window="hann") -> dict:
     """Ours and nnAudio's, with the settings that the SOT losses use by default."""
-    ours = CQT(sample_rate=RATE, window="hann", **OPTIONS)
-    theirs = CQT1992v2(sr=RATE, window="hann", output_format="Complex", verbose=False, **OPTIONS)
+    ours = CQT(sample_rate=rate, window=window, **OPTIONS)
+    theirs = CQT1992v2(sr=rate, window=window, output_format="Complex", verbose=False, **OPTIONS)
 
     def magnitude(x):
         # nnAudio's own magnitude has no finite gradient on silence.
@@ -27,6 +27,16 @@ def contestants() -> dict:
 def with_gradient(transform, x) -> None:
     x = x.detach().requires_grad_()
     transform(x).square().mean().backward()
+
+
+def minute(generator) -> list[dict]:
+    """Time and memory of a minute at the rate of music."""
+    rate, task = 44100, "1 × 60 s at 44.1 kHz, forward and backward"
+    x = torch.randn(60 * rate, generator=generator)
+    steps = {name: lambda f=f: with_gradient(f, x) for name, f in contestants(rate=rate).items()}
+    rows = compare(task, steps, repeats=3)
+    memory = {name: added_megabytes(step) or 0.0 for name, step in steps.items()}
+    return rows + beside(f"{task}, memory", memory, "megabytes") if all(memory.values()) else rows
 
 
 def run() -> dict:
@@ -43,6 +53,7 @@ def run() -> dict:
             f"{task}, forward and backward",
             {k: lambda f=f, x=x: with_gradient(f, x) for k, f in transforms.items()},
         )
+    rows += minute(generator)
     long = torch.randn(32 * RATE, generator=generator)
 
     def growing(transform):
@@ -50,8 +61,9 @@ def run() -> dict:
 
     return {
         "title": "Constant-Q transform",
-        "measures": "250 bins, 36 to the octave, from 32.7 Hz, hop 256, of signals at 16 kHz; "
-        "nnAudio's CQT1992v2 with the same kernels. The signals are noise, in float32.",
+        "measures": "250 bins, 36 to the octave, from 32.7 Hz, hop 256, of signals at 16 kHz "
+        "unless another rate is named; nnAudio's CQT1992v2 with the same kernels. The signals are noise, "
+        "in float32.",
         "device": "cpu",
         "seeds": [0],
         "rows": rows,

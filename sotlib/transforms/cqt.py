@@ -1,6 +1,7 @@
 """The constant-Q and variable-Q transform."""
 
 import math
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -8,7 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
+from sotlib._core.linear import linear
 from sotlib._core.precision import full_precision
+from sotlib.transforms._cqt.direct import framed, spread
+from sotlib.transforms._cqt.sliding import Sliding, gather, scatter
 from sotlib.transforms.base import Transform
 from sotlib.transforms.stft import scipy_window
 
@@ -50,9 +54,9 @@ class CQT(Transform):
     Notes
     -----
     The kernels are nnAudio's: unit L1 norm, and the output is multiplied by the root of their
-    length, as in librosa. They are applied octave by octave at their own length, which is exact
-    and several times cheaper than padding all to the longest. Explained in chapter
-    ``sot/transport``.
+    length, as in librosa. They are applied octave by octave at their own length and, on a CPU,
+    where the window is a sum of cosines (Hann, Blackman, flat-top, ...), at a cost that does not
+    grow with it: both are exact. Explained in chapter ``sot/transport``.
 
     Examples
     --------
@@ -107,12 +111,16 @@ class CQT(Transform):
             )
         self.add_table("frequencies", frequencies)
         self.shortest = self.longest // 2 + 1 if padding == "reflect" else 1
-        kernels = kernels * np.sqrt(lengths.numpy())[:, None]
-        self._group(kernels, [max(1, int(length) - 1).bit_length() for length in lengths])
+        lengths = [int(size) for size in lengths]
+        kernels = kernels * np.sqrt(lengths)[:, None]
+        self._group(kernels, [max(1, size - 1).bit_length() for size in lengths])
+        self._sliding = Sliding.of(kernels, lengths, frequencies / sample_rate, hop_length)
+        if self._sliding:
+            self.add_table("sliding", self._sliding.matrix)
 
     def _group(self, kernels, powers):
         """Store kernels of at most 2 ** power samples as one matrix per power, (width, 2 bins)."""
-        self._widths = []
+        self._widths = {}
         for power in sorted(set(powers), reverse=True):
             rows = [k for k, other in enumerate(powers) if other == power]
             width = min(1 << power, self.longest)
@@ -120,7 +128,7 @@ class CQT(Transform):
             kernel = kernels[rows, start : start + width].T
             kernel = np.stack([kernel.real, kernel.imag], axis=-1).reshape(width, -1)
             self.add_table(f"kernels_{width}", kernel)
-            self._widths.append(width)
+            self._widths[width] = len(rows)
 
     @full_precision
     def forward(self, x: Tensor) -> Tensor:
@@ -132,13 +140,28 @@ class CQT(Transform):
             flat, (half, half), mode="reflect" if self.padding == "reflect" else "constant"
         )[:, 0]
         frames = x.shape[-1] // self.hop_length + 1
-        outputs = []
-        for width in self._widths:
-            start = half - width // 2
-            stop = start + (frames - 1) * self.hop_length + width
-            pieces = padded[:, start:stop].unfold(-1, width, self.hop_length)
-            parts = pieces @ self.tables(x.dtype)(f"kernels_{width}")
-            parts = torch.view_as_complex(parts.unflatten(-1, (-1, 2)))
-            outputs.append(parts.abs())  # its gradient at 0 is 0, unlike that of a square root
-        magnitude = torch.cat(outputs, dim=-1).transpose(-1, -2)
+        parts, done = [], 0
+        if x.device.type == "cpu" and self._sliding and self._sliding.pays(frames):
+            parts, done = [self._long(padded, frames)], len(self._sliding.first)
+        for width, bins in self._widths.items():
+            missing, done = max(0, bins - done), max(0, done - bins)
+            if missing:
+                parts.append(self._short(padded, frames, width, missing))
+        magnitude = torch.cat(parts, dim=-2).abs()  # its gradient at 0 is 0, unlike a root's
         return magnitude.reshape(*x.shape[:-1], *magnitude.shape[-2:])
+
+    def _long(self, padded, frames):
+        """Complex transform (batch, bins, frames) of the bins that have long kernels."""
+        constants = {"matrix": self.tables(padded.dtype)("sliding"), "sliding": self._sliding}
+        forth = partial(gather, frames=frames, **constants)
+        back = partial(scatter, samples=padded.shape[-1], **constants)
+        return linear(padded, forth, back)
+
+    def _short(self, padded, frames, width, bins):
+        """The same of the last bins that have kernels of this width."""
+        start = (self.longest - width) // 2
+        used = padded[:, start : start + (frames - 1) * self.hop_length + width]
+        matrix = self.tables(padded.dtype)(f"kernels_{width}")[:, -2 * bins :]
+        forth = partial(framed, matrix=matrix, hop=self.hop_length)
+        back = partial(spread, matrix=matrix, hop=self.hop_length, samples=used.shape[-1])
+        return torch.view_as_complex(linear(used, forth, back).unflatten(-1, (-1, 2))).mT
