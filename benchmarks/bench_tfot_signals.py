@@ -1,6 +1,7 @@
 """Transport between the spectrograms of two short signals: plans, losses and memory."""
 
 import math
+from functools import partial
 from typing import Any
 
 import ot
@@ -44,6 +45,22 @@ def sliced_by_pot(freqs, times):
     return distance
 
 
+def long_signals() -> list[dict]:
+    """Memory of the loss and its gradient for minutes of sound; it does not depend on updates."""
+    memory = {}
+    for minutes in (1, 5):
+        generator = torch.Generator().manual_seed(minutes)
+        x, y = torch.randn(2, 60 * minutes * RATE, generator=generator)
+        stft = STFT(fft_size=FFT, hop_length=FFT // 2, window="hann", sample_rate=RATE)
+        loss = SinkhornSpectrogramLoss(stft, max_iter=3)
+        if not (held := added_megabytes(partial(gradient, loss, x, y))):
+            return []
+        memory[f"sotlib, {minutes} min"], frames = held, stft(x).shape[-1]
+    memory["four kernels over 5 min of frames (computed)"] = 4 * frames**2 * 8 / 1e6
+    task = "signals to the gradient by SinkhornSpectrogramLoss, memory"
+    return beside(task, memory, "megabytes")
+
+
 def run() -> dict:
     x, y = note(0.3 * SECONDS / 2, 220.0), note(0.5 * SECONDS / 2, 330.0)
     stft = STFT(fft_size=FFT, hop_length=FFT // 2, window="hann", sample_rate=RATE)
@@ -76,6 +93,7 @@ def run() -> dict:
     if ours := added_megabytes(plan(1e-3)):
         memory = {"sotlib": ours, "matrix over all pairs (computed)": a.numel() ** 2 * 8 / 1e6}
         rows += beside(f"{bins}, memory for one plan, ε = 0.001", memory, "megabytes")
+    rows += long_signals()
     return {
         "title": "Transport between spectrograms",
         "measures": f"Two notes of {SECONDS:g} s at 8 kHz as magnitudes of an STFT, in float32. "

@@ -7,7 +7,7 @@ import numpy as np
 import ot
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from memory import LargestTensor
 
 from sotlib import ConvergenceWarning, exact_grid_transport, sinkhorn_divergence, sinkhorn_grid
 from sotlib.transport._sinkhorn import axes as sinkhorn_axes
@@ -227,16 +227,14 @@ def test_tiles_equal_a_plain_log_sum_exp():
         torch.testing.assert_close(axis.logsumexp(h), plain, rtol=1e-13, atol=1e-11)
 
 
-class LargestTensor(TorchDispatchMode):
-    """Number of elements of the largest tensor that any operation gives."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        result = operation(*args, **(kwargs or {}))
-        if isinstance(result, torch.Tensor):
-            self.elements = max(self.elements, result.numel())
-        return result
+@pytest.mark.parametrize("exponent", [50, 200, 500, 900, 1500, 4000])
+def test_tiles_represent_each_term_by_itself(exponent):
+    """Whatever source holds the mass, near a tile or at the other end of the axis."""
+    x, y = uneven(40, 0), uneven(33, 1)
+    squares = (x[:, None] - y) ** 2
+    eps = squares.max().item() / exponent
+    h = torch.full((33, 33), -math.inf, dtype=F64).fill_diagonal_(0.0)
+    torch.testing.assert_close(LogAxis(x, y, eps).logsumexp(h), -squares / eps)
 
 
 @pytest.mark.parametrize("shape", [(3, 90), (90, 3)])
