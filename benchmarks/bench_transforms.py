@@ -62,8 +62,8 @@ def run() -> dict:
     return {
         "title": "Constant-Q transform",
         "measures": "250 bins, 36 to the octave, from 32.7 Hz, hop 256, of signals at 16 kHz "
-        "unless another rate is named; nnAudio's CQT1992v2 with the same kernels. The signals are noise, "
-        "in float32.",
+        "unless another rate is named; nnAudio's CQT1992v2 with the same kernels. The "
+        "signals are noise, in float32.",
         "device": "cpu",
         "seeds": [0],
         "rows": rows,
