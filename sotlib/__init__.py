@@ -4,6 +4,7 @@ The book beside this library explains each of them: what it computes, why, and w
 """
 
 from sotlib.datasets import (
+    Arpeggios,
     DrumSounds,
     HarmonicSignals,
 )
@@ -50,8 +51,10 @@ from sotlib.scattering import (
     TimeFrequencyScattering,
 )
 from sotlib.synths import (
+    Arpeggio,
     HarmonicSynth,
     RectangularDrum,
+    arpeggio,
     harmonic_signal,
     modal_decays,
     modal_frequencies,
@@ -81,6 +84,8 @@ __all__ = [
     "CQT",
     "STFT",
     "AdaptiveDamping",
+    "Arpeggio",
+    "Arpeggios",
     "ConstantDamping",
     "ConvergenceWarning",
     "DrumSounds",
@@ -106,6 +111,7 @@ __all__ = [
     "TimeFrequencyScattering",
     "Transform",
     "Wasserstein1DLoss",
+    "arpeggio",
     "calibrate_pitch",
     "equivariance_loss",
     "exact_grid_transport",

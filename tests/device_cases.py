@@ -74,6 +74,10 @@ def drums():
     return (torch.tensor([[1000.0, 0.4, 0.02, 0.03, 0.6], [700.0, 0.2, 0.1, 0.1, 0.9]]),)
 
 
+def arpeggios():
+    return (torch.tensor([[600.0, 5.0, 0.6], [1000.0, 15.0, 3.9]]),)
+
+
 def controls(frames):
     return lambda: (400 * uniform(3, frames), uniform(3, frames, 5))
 
@@ -184,6 +188,8 @@ CASES = {
         made(sotlib.HarmonicSynth, **TONE, roll_off=True, first_phase=0), controls(4)
     ),
     "RectangularDrum": Case(drum, drums),
+    "Arpeggio": Case(made(sotlib.Arpeggio, samples=512), arpeggios),
+    "arpeggio": Case(given(sotlib.arpeggio, samples=512), arpeggios),
     "rectangular_drum": Case(given(sotlib.rectangular_drum, samples=512, rejection="grid"), drums),
     "modal_frequencies": Case(given(sotlib.modal_frequencies), drums),
     "modal_decays": Case(given(sotlib.modal_decays), drums),
@@ -229,5 +235,5 @@ OTHERS = {
     # a base class; drawn on the device, so with other numbers: `test_cuda.py` has a test of them
     "Transform", "equivariance_loss", "pretrain_pitch", "calibrate_pitch",
     # computed on a CPU, whatever device their arguments lie on
-    "DrumSounds", "HarmonicSignals", "raw_chroma_accuracy", "raw_pitch_accuracy",
+    "Arpeggios", "DrumSounds", "HarmonicSignals", "raw_chroma_accuracy", "raw_pitch_accuracy",
 }  # fmt: skip

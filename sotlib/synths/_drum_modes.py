@@ -6,22 +6,16 @@ from collections.abc import Sequence
 import torch
 
 from sotlib._core import check
+from sotlib.synths._parameters import Parameters
 
-PARAMETERS = ("omega", "tau", "p", "D", "alpha")
-"""Order of the parameters in the last axis of ``theta``."""
-
-UNITS = ("rad/s", "s", "(no unit)", "(no unit)", "(no unit)")
-RANGES = {
-    "omega": (1e-9, 1e9),
-    "tau": (1e-9, 1e9),
-    "p": (0.0, 1e9),
-    "D": (0.0, 1e9),
-    "alpha": (1e-9, 1e9),
-}
-"""What the modes can be computed for, in physical values; far wider than the data set."""
-
-LOG10 = (True, False, True, True, False)
-"""Which parameters the published data set stores as log10."""
+DRUM = Parameters(
+    names=("omega", "tau", "p", "D", "alpha"),
+    units=("rad/s", "s", "(no unit)", "(no unit)", "(no unit)"),
+    # Far wider than the data set.
+    ranges=((1e-9, 1e9), (1e-9, 1e9), (0.0, 1e9), (0.0, 1e9), (1e-9, 1e9)),
+    log10=(True, False, True, True, False),
+)
+PARAMETERS, LOG10 = DRUM.names, DRUM.log10
 
 STRIKE = 0.4  # where the drum is struck and heard, on both axes, as a fraction of the side
 STRENGTH = 0.03  # of the strike; without effect on a normalised sound
@@ -169,35 +163,6 @@ def physical_parameters(
     theta: torch.Tensor, *, log10: bool, sample_rate: float = math.inf
 ) -> tuple[torch.Tensor, ...]:
     """Checked omega, tau, p, D and alpha in double precision, each (..., 1, 1)."""
-    check.floating("theta", theta)
-    if theta.ndim == 0 or theta.shape[-1] != len(PARAMETERS):
-        raise ValueError(
-            f"theta must have shape (..., 5) for {', '.join(PARAMETERS)}; got {tuple(theta.shape)}."
-        )
-    columns = [column[..., None, None] for column in theta.double().unbind(-1)]
-    if log10:
-        columns = [
-            10**column if is_log else column for column, is_log in zip(columns, LOG10, strict=True)
-        ]
-    _check_ranges(columns, sample_rate)
-    return tuple(columns)
-
-
-def _check_ranges(columns: list[torch.Tensor], sample_rate: float) -> None:
-    bounds = dict(RANGES)
-    bounds["omega"] = (RANGES["omega"][0], min(RANGES["omega"][1], math.pi * sample_rate))
-    values = torch.cat([column.detach()[..., 0] for column in columns], -1)
-    low, high = values.new_tensor(list(bounds.values())).unbind(-1)
-    slack = 1e-6  # a limit itself, rounded to single precision, is allowed; NaN never is
-    fault = ~((values >= low * (1 - slack)) & (values <= high * (1 + slack)))
-    if not check.holds_anywhere(fault):
-        return
-    *item, number = fault.nonzero()[0].tolist()
-    name, value = PARAMETERS[number], values[(*item, number)].item()
-    least, most = bounds[name]
-    above = " (pi * sample_rate)" if name == "omega" and most < RANGES["omega"][1] else ""
-    raise ValueError(
-        f"{name} = theta[..., {number}] must lie between {least:g} and {most:g}{above} "
-        f"{UNITS[number]}; got {value:g} at item {tuple(item)}. "
-        "Does `log10` say how omega, p and D are stored?"
-    )
+    limits = {"omega": (math.pi * sample_rate, "pi * sample_rate")}
+    columns = DRUM.physical(theta, log10=log10, limits=limits)
+    return tuple(column[..., None, None] for column in columns)

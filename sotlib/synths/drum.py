@@ -55,7 +55,7 @@ def rectangular_drum(
     theta : Tensor (..., 5), float32 or float64
         Angular frequency omega of the fundamental in rad/s, above 0 and up to
         ``pi * sample_rate``; its decay time tau in seconds, above 0; frequency-dependent damping
-        p, 0 or more; dispersion D, 0 or more; side ratio alpha, above 0. (``RANGES`` of
+        p, 0 or more; dispersion D, 0 or more; side ratio alpha, above 0. (``DRUM`` of
         `_drum_modes.py` has the exact limits: 1e-9 stands for above 0.)
     sample_rate : float, default 22050
         In Hz.

@@ -13,7 +13,7 @@ from sotlib.companion.experiments.drum import task as drum_task
 from sotlib.companion.experiments.drum.metrics import finite_metrics
 from sotlib.companion.runner import Sweep, plan
 from sotlib.companion.runner.__main__ import main
-from sotlib.datasets.drum_sounds import fold_ids
+from sotlib.datasets.drum_sounds import DRUMS
 from sotlib.matching.network import LogCQT
 
 TASK = drum_task.TASKS["smoke"]
@@ -50,7 +50,7 @@ def test_shards_hold_the_fold_once(shards, fold):
     together = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     size = TASK.sounds[drum_task.FOLDS.index(fold)]
     assert together["position"].sort().values.tolist() == list(range(size))
-    assert torch.isin(together["id"], fold_ids(fold)).all()
+    assert torch.isin(together["id"], DRUMS.fold_ids(fold)).all()
     assert len(together["id"].unique()) == size
     order = together["position"].argsort()
     ids, theta = drum_task.fold_sounds(TASK, fold)
@@ -74,8 +74,8 @@ def test_a_shard_holds_what_is_computed_from_its_parameters(shards):
 
 
 def test_scaler_is_that_of_the_whole_training_fold():
-    ids = fold_ids("train")
-    scaled = drum_task.scaler()(drum_task.cell_parameters(ids))
+    ids = DRUMS.fold_ids("train")
+    scaled = drum_task.scaler()(DRUMS.cell_parameters(ids))
     torch.testing.assert_close(scaled.amin(0), torch.full((5,), -1.0).double())
     torch.testing.assert_close(scaled.amax(0), torch.full((5,), 1.0).double())
 

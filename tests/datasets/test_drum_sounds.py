@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from sotlib.datasets.drum_sounds import DrumSounds, cell_digits, cell_of, cell_parameters, fold_ids
+from sotlib.datasets.drum_sounds import DRUMS, DrumSounds
 from sotlib.synths.drum import rectangular_drum
 
 REFERENCE = Path(os.environ.get("SOTLIB_REFERENCE", "")) / "drum_sounds.npz"
@@ -16,40 +16,43 @@ SHORT = {"samples": 256}
 
 
 def test_folds_partition_the_grid():
-    folds = [fold_ids(fold, seed=3) for fold in ("train", "validation", "test")]
+    folds = [DRUMS.fold_ids(fold, seed=3) for fold in ("train", "validation", "test")]
     assert [len(fold) for fold in folds] == [10**5 - 6**5 - 10_000, 6**5, 10_000]
     assert torch.equal(torch.cat(folds).sort().values, torch.arange(10**5))
-    assert torch.equal(fold_ids("all"), torch.arange(10**5))
+    assert torch.equal(DRUMS.fold_ids("all"), torch.arange(10**5))
     for fold in folds:
         assert (fold.diff() > 0).all()
 
 
 def test_validation_is_the_middle_of_the_cube():
     inside = [i for i in range(10**5) if set(f"{i:05d}") <= set("234567")]
-    assert fold_ids("validation", seed=9).tolist() == inside
+    assert DRUMS.fold_ids("validation", seed=9).tolist() == inside
 
 
 def test_test_fold_follows_the_seed():
-    assert torch.equal(fold_ids("test", seed=1), fold_ids("test", seed=1))
-    shared = np.intersect1d(fold_ids("test", seed=1), fold_ids("test", seed=2))
+    assert torch.equal(DRUMS.fold_ids("test", seed=1), DRUMS.fold_ids("test", seed=1))
+    shared = np.intersect1d(DRUMS.fold_ids("test", seed=1), DRUMS.fold_ids("test", seed=2))
     assert 1000 < len(shared) < 1400  # 10 000² / 92 224 = 1084 by chance
 
 
 def test_digits():
-    assert cell_digits(torch.tensor([12345, 7])).tolist() == [[1, 2, 3, 4, 5], [0, 0, 0, 0, 7]]
+    assert DRUMS.cell_digits(torch.tensor([12345, 7])).tolist() == [
+        [1, 2, 3, 4, 5],
+        [0, 0, 0, 0, 7],
+    ]
 
 
 def test_draws_lie_in_their_cells():
     ids = torch.arange(10**5)
-    theta = cell_parameters(ids, seed=4)
-    assert torch.equal(cell_of(theta), ids)
+    theta = DRUMS.cell_parameters(ids, seed=4)
+    assert torch.equal(DRUMS.cell_of(theta), ids)
     assert (theta > 0).all()
 
 
 def test_draws_are_uniform_inside_a_cell_in_linear_units():
     """In units of its cell each parameter has the mean and variance of a uniform one."""
-    theta = cell_parameters(torch.arange(10**5), seed=0).numpy()
-    digits = cell_digits(torch.arange(10**5)).numpy()
+    theta = DRUMS.cell_parameters(torch.arange(10**5), seed=0).numpy()
+    digits = DRUMS.cell_digits(torch.arange(10**5)).numpy()
     edges = [
         2 * np.pi * 40 * 25 ** (np.arange(11) / 10),
         0.07 + 0.073 * np.arange(11),
@@ -66,20 +69,20 @@ def test_draws_are_uniform_inside_a_cell_in_linear_units():
 
 def test_draws_depend_on_id_and_seed_alone():
     ids = torch.tensor([99999, 5, 31415])
-    theta = cell_parameters(ids, seed=2)
-    assert torch.equal(cell_parameters(ids[1:2], seed=2), theta[1:2])
-    assert not torch.equal(cell_parameters(ids, seed=3), theta)
+    theta = DRUMS.cell_parameters(ids, seed=2)
+    assert torch.equal(DRUMS.cell_parameters(ids[1:2], seed=2), theta[1:2])
+    assert not torch.equal(DRUMS.cell_parameters(ids, seed=3), theta)
     for fold in ("train", "validation", "test"):
         sounds = DrumSounds(fold, seed=2, **SHORT)
-        assert torch.equal(sounds.theta, cell_parameters(sounds.ids, seed=2))
+        assert torch.equal(sounds.theta, DRUMS.cell_parameters(sounds.ids, seed=2))
 
 
 @pytest.mark.skipif(not REFERENCE.exists(), reason="the published sounds are not here")
 def test_published_drums_lie_on_the_grid():
     with np.load(REFERENCE) as file:
         theta = torch.from_numpy(file["theta"])
-    ids = cell_of(theta, log10=True)
-    digits = cell_digits(ids)
+    ids = DRUMS.cell_of(theta, log10=True)
+    digits = DRUMS.cell_digits(ids)
     assert torch.equal((digits * 10 ** torch.arange(4, -1, -1)).sum(1), ids)
 
 
@@ -107,7 +110,7 @@ def test_every_sound_is_finite_and_peaks_at_one():
     """On the corners of the grid, where parameters are most extreme."""
     corners = torch.cartesian_prod(*[torch.tensor([0, 9])] * 5)
     ids = (corners * 10 ** torch.arange(4, -1, -1)).sum(1)
-    sound = rectangular_drum(cell_parameters(ids).float(), samples=2048)
+    sound = rectangular_drum(DRUMS.cell_parameters(ids).float(), samples=2048)
     assert sound.isfinite().all()
     torch.testing.assert_close(sound.abs().amax(1), torch.ones(32))
 
@@ -122,6 +125,6 @@ def test_wrong_arguments():
     with pytest.raises(IndexError, match=r"\(the validation fold\); got 7776"):
         DrumSounds("validation", **SHORT)[7776]
     with pytest.raises(ValueError, match="ids must be whole numbers from 0 to 99999"):
-        cell_parameters(torch.tensor([100000]))
+        DRUMS.cell_parameters(torch.tensor([100000]))
     with pytest.raises(ValueError, match=r"theta\[\.\.\., 1\] lies outside of the grid"):
-        cell_of(torch.tensor([[1000.0, 0.9, 0.1, 0.1, 0.5]]))
+        DRUMS.cell_of(torch.tensor([[1000.0, 0.9, 0.1, 0.1, 0.5]]))

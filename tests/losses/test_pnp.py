@@ -6,15 +6,15 @@ import math
 import pytest
 import torch
 
-from sotlib.datasets.drum_sounds import cell_parameters
+from sotlib.datasets.drum_sounds import DRUMS as CELLS
 from sotlib.losses.pnp import PNPLoss, pnp_loss
 from sotlib.matching.damping import AdaptiveDamping, ConstantDamping
 from sotlib.matching.metric import jacobian, largest_eigenvalue, riemannian_metric
 from sotlib.matching.scaler import ParameterScaler
 from sotlib.synths.drum import LOG10, rectangular_drum
 
-SCALER = ParameterScaler.fit(cell_parameters(torch.arange(0, 10**5, 97)), log10=LOG10)
-DRUMS = SCALER(cell_parameters(torch.tensor([34567, 25252, 61734])))
+SCALER = ParameterScaler.fit(CELLS.cell_parameters(torch.arange(0, 10**5, 97)), log10=LOG10)
+DRUMS = SCALER(CELLS.cell_parameters(torch.tensor([34567, 25252, 61734])))
 
 
 def log_spectrogram(sound):

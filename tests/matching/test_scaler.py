@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from sotlib.datasets.drum_sounds import cell_parameters
+from sotlib.datasets.drum_sounds import DRUMS as CELLS
 from sotlib.matching.scaler import ParameterScaler
 from sotlib.synths.drum import LOG10
 
-THETA = cell_parameters(torch.arange(0, 10**5, 997))
+THETA = CELLS.cell_parameters(torch.arange(0, 10**5, 997))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sotlib.companion.experiments import FOLDS
-from sotlib.datasets.drum_sounds import cell_parameters, fold_ids
+from sotlib.datasets.drum_sounds import DRUMS
 from sotlib.losses import jtfs_features
 from sotlib.matching.network import LogCQT, SoundMatcher
 from sotlib.matching.scaler import ParameterScaler
@@ -82,16 +82,18 @@ TASKS = {
 @cache
 def scaler() -> ParameterScaler:
     """Scaling to [-1, 1] with the limits of the whole training fold, whatever the budget."""
-    return ParameterScaler.fit(cell_parameters(fold_ids("train"), seed=DATA_SEED), log10=LOG10)
+    return ParameterScaler.fit(
+        DRUMS.cell_parameters(DRUMS.fold_ids("train"), seed=DATA_SEED), log10=LOG10
+    )
 
 
 def fold_sounds(task: Task, fold: str) -> tuple[torch.Tensor, torch.Tensor]:
     """IDs (sounds,) and physical parameters (sounds, 5) of a fold, in double precision."""
     number = FOLDS.index(fold)
-    ids = fold_ids(fold, seed=DATA_SEED)
+    ids = DRUMS.fold_ids(fold, seed=DATA_SEED)
     order = np.random.default_rng([DATA_SEED, 2, number]).permutation(len(ids))
     ids = ids[order[: task.sounds[number]]]
-    return ids, cell_parameters(ids, seed=DATA_SEED)
+    return ids, DRUMS.cell_parameters(ids, seed=DATA_SEED)
 
 
 def make_features(task: Task) -> LogCQT:
