@@ -64,7 +64,7 @@ def arpeggio(
     Notes
     -----
     Han, Lostanlen and Lagrange, "Learning to Solve Inverse Problems for Perceptual Sound
-    Matching", arXiv 2311.14213. Explained in chapter ``pnp/drum``.
+    Matching", arXiv 2311.14213. Explained in chapter ``pnp/arpeggio``.
 
     Examples
     --------
@@ -107,7 +107,7 @@ class Arpeggio(nn.Module):
 
     Notes
     -----
-    Explained in chapter ``pnp/drum``.
+    Explained in chapter ``pnp/arpeggio``.
 
     Examples
     --------
