@@ -48,7 +48,8 @@ class Arpeggios(GridSounds):
     Notes
     -----
     The rule is the published one; the published draws and the choice of test cells are not
-    reproduced. Han, Lostanlen and Lagrange, arXiv 2311.14213. Explained in chapter ``pnp/arpeggio``.
+    reproduced. Han, Lostanlen and Lagrange, arXiv 2311.14213. Explained in chapter
+    ``pnp/arpeggio``.
 
     Examples
     --------
