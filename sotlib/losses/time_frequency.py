@@ -50,8 +50,9 @@ class SinkhornSpectrogramLoss(SpectrogramTransport):
     Notes
     -----
     Fabiani, Schlecht and Elvander (Asilomar 2024). Silence has no mass to move: it counts as a
-    uniform mass, with zero gradient (unbalanced: one of 1e-6 of the other's). Explained in chapter
-    ``tfot/sinusoids``.
+    uniform mass, with zero gradient (unbalanced: one of 1e-6 of the other's). Equal sounds are zero
+    apart, debiased, up to `tol` times the regularisation, on either side of zero: clamp the loss
+    before you take a root. Explained in chapter ``tfot/sinusoids``.
 
     Examples
     --------

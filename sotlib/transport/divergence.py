@@ -53,7 +53,8 @@ def sinkhorn_divergence(
     Returns
     -------
     Tensor, shape () or (batch,)
-        The divergence in Hz² times mass, differentiable in a and b.
+        The divergence in Hz² times mass, differentiable in a and b. Between equal masses it is
+        zero up to `tol` times ε in Hz², and may lie below zero.
 
     Raises
     ------

@@ -196,3 +196,16 @@ def test_a_checkpoint_draws_the_same_directions_again():
         compute(x, y).backward()
         gradients.append(x.grad)
     torch.testing.assert_close(*gradients, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("epsilon", [1e-1, 1e-2, 1e-3])
+@pytest.mark.parametrize("options", [{}, {"marginal_penalty": 1.0}, {"tol": 1e-6}])
+def test_equal_sounds_are_zero_apart_up_to_the_tolerance(epsilon, options):
+    """On either side of zero, as the docstring says."""
+    x = torch.randn(3, SAMPLES, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    loss = SinkhornSpectrogramLoss(stft(), epsilon=epsilon, reduction="none", **options)
+    frames = stft()(x).shape[-1]
+    largest_cost = (RATE / 2) ** 2 + (loss.time_scale * (frames - 1) * 128 / RATE) ** 2
+    bound = options.get("tol", 1e-4) * epsilon * largest_cost
+    assert (loss(x, x).abs() <= bound).all()
+    assert (loss(x, x.flip(0))[[0, 2]] > bound).all()
