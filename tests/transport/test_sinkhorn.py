@@ -13,6 +13,7 @@ from sotlib import ConvergenceWarning, exact_grid_transport, sinkhorn_divergence
 from sotlib.transport._sinkhorn import axes as sinkhorn_axes
 from sotlib.transport._sinkhorn import scalings
 from sotlib.transport._sinkhorn.axes import LogAxis
+from sotlib.transport._sinkhorn.smooth import SmoothAxis
 
 F64 = torch.float64
 counted = pytest.mark.filterwarnings("ignore::sotlib.transport.sinkhorn.ConvergenceWarning")
@@ -237,12 +238,13 @@ def test_tiles_represent_each_term_by_itself(exponent):
     torch.testing.assert_close(LogAxis(x, y, eps).logsumexp(h), -squares / eps)
 
 
-@pytest.mark.parametrize("shape", [(3, 90), (90, 3)])
+@pytest.mark.parametrize("shape", [(3, 300), (300, 3)])
 @pytest.mark.parametrize("epsilon", [1e-1, 1e-2, 1e-3])
+@counted
 def test_memory_grows_with_bins_and_frames_not_with_their_squares(epsilon, shape, monkeypatch):
     """A kernel that may not be kept is made in parts: the same results, nothing of its size."""
     a, b = masses(*shape, seed=0, batch=(2,)), masses(*shape, seed=1, batch=(2,))
-    options = {"freqs": uneven(shape[0], 2), "times": uneven(shape[1], 3)}
+    options = {"freqs": uneven(shape[0], 2), "times": uneven(shape[1], 3), "max_iter": 30}
     monkeypatch.setattr(scalings, "fits", lambda a, b: False)
 
     def results():
@@ -254,9 +256,48 @@ def test_memory_grows_with_bins_and_frames_not_with_their_squares(epsilon, shape
     monkeypatch.setattr(sinkhorn_axes, "KEPT", 1000)
     with LargestTensor() as largest:
         in_parts = results()
-    assert largest.elements <= 2 * a.numel() < 90 * 90 / 4
+    assert largest.elements <= 30 * 300 < 300 * 300 / 4  # 30: more than the nodes of a tile
     for part, expected in zip(in_parts, whole, strict=True):
         torch.testing.assert_close(part, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("span", "nodes"), [(1.0, 25), (6.0, 250), (10.0, 700)])
+def test_smooth_kernels_equal_the_kernel_in_every_entry(span, nodes):
+    """So sums of positive numbers are right wherever these lie, however small the kernel there."""
+    x, y = uneven(1300, 0), uneven(1100, 1)
+    x, y = x / x[-1] * span, y / y[-1] * 0.9 * span + 0.05
+    axis = SmoothAxis.of(x, y, 1.0)
+    assert max(axis.between.shape) < nodes
+    kernel = torch.exp(-((x[:, None] - y) ** 2))
+    torch.testing.assert_close(axis @ torch.eye(1100, dtype=F64), kernel, rtol=1e-9, atol=0)
+
+
+def test_kernels_that_are_narrow_or_short_are_left_as_they_are():
+    x = torch.linspace(0, 1, 1000, dtype=F64)
+    assert SmoothAxis.of(x, x, 1e-2) is not None
+    assert SmoothAxis.of(x, x, 1e-4) is None
+    assert SmoothAxis.of(x[:63], x, 1e-2) is None
+    assert SmoothAxis.of(x[:1], x[:1], 1e-2) is None
+
+
+@pytest.mark.parametrize("shape", [(400, 3), (7, 400), (120, 130)])
+@pytest.mark.parametrize("options", [{}, {"marginal_penalty": 1.0}, {"epsilon": 1e-3}])
+def test_smooth_kernels_change_no_result(shape, options, monkeypatch):
+    a, b = masses(*shape, seed=0, batch=(2,), power=8), masses(*shape, seed=1, batch=(2,))
+    a[:, :, 1:3], a[0, 1] = 0, 0
+    a = a / a.sum((-2, -1), keepdim=True)
+    options = {"epsilon": 5e-2, "tol": 1e-3} | options
+    options |= {"freqs": uneven(shape[0], 2), "times": uneven(shape[1], 3)}
+
+    def results():
+        result = sinkhorn_grid(a, b, **options)
+        divergence = sinkhorn_divergence(a, b, **options)
+        return result.value, result.marginal_error, result.transport_cost, divergence
+
+    smooth = results()
+    monkeypatch.setattr(SmoothAxis, "of", lambda *_: None)
+    for ours, expected in zip(smooth, results(), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("batch", [(), (5,)])

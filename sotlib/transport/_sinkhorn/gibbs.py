@@ -9,17 +9,27 @@ from functools import cached_property
 import torch
 
 from sotlib.transport._sinkhorn.axes import LogAxis, PlainAxis
+from sotlib.transport._sinkhorn.smooth import SmoothAxis
 
 
 class GibbsKernel:
-    """exp(-C/ε) from the bins of ``source`` to those of ``target``, both `Grid`."""
+    """exp(-C/ε) from the bins of ``source`` to those of ``target``, both `Grid`.
 
-    def __init__(self, target, source, eps):
-        self.target, self.source, self.eps = target, source, eps
+    ``plain`` says that ε is large enough for the kernel and what it is multiplied with to be
+    numbers.
+    """
+
+    def __init__(self, target, source, eps, *, plain):
+        self.target, self.source, self.eps, self.plain = target, source, eps, plain
 
     def _axes(self, kind):
         frequency = kind(self.target.freqs, self.source.freqs, self.eps)
         return frequency, kind(self.target.stretched, self.source.stretched, self.eps)
+
+    @cached_property
+    def _smooth(self):
+        """The kernel along frequency and along time, interpolated where that pays."""
+        return self._axes(SmoothAxis.of) if self.plain else (None, None)
 
     @cached_property
     def axes(self):
@@ -33,21 +43,31 @@ class GibbsKernel:
 
     def product(self, mass, out):
         """Return a function that writes the kernel times ``mass`` to ``out``, item by item."""
-        frequency, time = self._axes(PlainAxis)
+        (smooth_f, smooth_t), (frequency, time) = self._smooth, self._axes(PlainAxis)
         rows = mass.new_empty(*mass.shape[:2], out.shape[2])
         flat = mass.view(-1, mass.shape[2]), rows.view(-1, rows.shape[2])
         tall = rows.view(len(rows), -1), out.view(len(out), -1)
 
         def write():
-            for part, factor in time.rows():
-                torch.mm(flat[0], factor.mT, out=flat[1][:, part])
-            for part, factor in frequency.rows():
-                torch.mm(factor, tall[0], out=tall[1][part])
+            if smooth_t:
+                flat[1].copy_((smooth_t @ flat[0].mT).mT)
+            else:
+                for part, factor in time.rows():
+                    torch.mm(flat[0], factor.mT, out=flat[1][:, part])
+            if smooth_f:
+                tall[1].copy_(smooth_f @ tall[0])
+            else:
+                for part, factor in frequency.rows():
+                    torch.mm(factor, tall[0], out=tall[1][part])
 
         return write
 
     def logsumexp(self, h):
         """Map h (bins', batch, frames') to log Σ_j exp(h_j - C_ij/ε) (bins, batch, frames)."""
+        if any(self._smooth):
+            spread = h.new_empty(len(self.target.freqs), h.shape[1], len(self.target.stretched))
+            self.product(h.exp(), spread)()
+            return spread.log_()
         frequency, time = self.axes
         bins, batch, _ = h.shape
         columns = h.permute(2, 0, 1).reshape(-1, bins * batch)

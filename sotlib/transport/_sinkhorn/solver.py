@@ -68,7 +68,9 @@ def solve(a, b, grid_a, grid_b, settings):
         if budget < 1:
             continue
         eps = fraction * unit
-        to_a, to_b = GibbsKernel(grid_a, grid_b, eps), GibbsKernel(grid_b, grid_a, eps)
+        plain = fraction >= PLAIN_EPSILON and 2 / fraction + _offset(a, b, penalty, eps) < 600
+        to_a = GibbsKernel(grid_a, grid_b, eps, plain=plain)
+        to_b = GibbsKernel(grid_b, grid_a, eps, plain=plain)
         stage = Stage(
             a, b, to_a, to_b, eps,
             share=1.0 if math.isinf(penalty) else penalty / (penalty + eps),
@@ -76,7 +78,6 @@ def solve(a, b, grid_a, grid_b, settings):
             budget=budget,
             over_relaxation=settings.over_relaxation,
         )  # fmt: skip
-        plain = fraction >= PLAIN_EPSILON and 2 / fraction + _offset(a, b, penalty, eps) < 600
         advance = stage.plain if plain else stage.logarithmic
         *potentials, steps = advance(*potentials)
         n_iter += steps
@@ -101,7 +102,7 @@ def solve_self(a, grid, settings, unit):
     eps = settings.epsilon * unit
     penalty = math.inf if settings.penalty is None else settings.penalty * unit
     share = 1.0 if math.isinf(penalty) else penalty / (penalty + eps)
-    kernel = GibbsKernel(grid, grid, eps)
+    kernel = GibbsKernel(grid, grid, eps, plain=settings.epsilon >= PLAIN_EPSILON)
     log_a, f = a.log(), torch.zeros_like(a)
     for n_iter in range(1, settings.max_iter + 1):
         spread = kernel.logsumexp(log_a + f / eps)
