@@ -11,30 +11,32 @@ HELD = 2**21  # samples of frames that are held at once
 
 def framed(x, matrix, hop):
     """Frames of signals (..., samples) times a matrix (width, columns): (..., frames, columns)."""
-    width = len(matrix)
-    pieces = x.reshape(-1, x.shape[-1]).unfold(-1, width, hop)
+    pieces = x.reshape(-1, x.shape[-1]).unfold(-1, len(matrix), hop)
     out = x.new_empty(*pieces.shape[:2], matrix.shape[1])
-    held = x.new_empty(min(_step(width), pieces.shape[1]), width)
-    for signal, rows in zip(pieces, out, strict=True):
-        for part, values in zip(signal.split(_step(width)), rows.split(_step(width)), strict=True):
-            values.copy_(held[: len(part)].copy_(part) @ matrix)
+    held = x.new_empty(min(pieces.numel(), max(HELD, len(matrix))))
+    for frames, products in zip(_parts(pieces, matrix), _parts(out, matrix), strict=True):
+        together = held[: frames.numel()].view(frames.shape).copy_(frames)
+        products.copy_((together.flatten(0, 1) @ matrix).view(products.shape))
     return out.reshape(*x.shape[:-1], *out.shape[1:])
 
 
 def spread(y, matrix, hop, samples):
     """The adjoint: (..., frames, columns) times the matrix's transpose, frames added up."""
-    width = len(matrix)
-    flat = y.reshape(-1, *y.shape[-2:])
+    width, flat = len(matrix), y.reshape(-1, *y.shape[-2:])
     out = y.new_zeros(len(flat), samples)
-    for values, signal in zip(flat, out, strict=True):
-        start = 0
-        for part in values.split(_step(width)):
-            span = (len(part) - 1) * hop + width
-            pieces = fold(matrix @ part.T, (1, span), kernel_size=(1, width), stride=(1, hop))
-            signal[start : start + span] += pieces[0, 0]
-            start += len(part) * hop
+    signals, start = 0, 0
+    for part in _parts(flat, matrix):
+        span = (part.shape[1] - 1) * hop + width
+        pieces = fold(matrix @ part.mT, (1, span), kernel_size=(1, width), stride=(1, hop))
+        out[signals : signals + len(part), start : start + span] += pieces[:, 0, 0]
+        start += part.shape[1] * hop
+        if start == flat.shape[1] * hop:
+            signals, start = signals + len(part), 0
     return out.reshape(*y.shape[:-2], samples)
 
 
-def _step(width):
-    return max(1, HELD // width)
+def _parts(rows, matrix):
+    """Cut (signals, frames, ...) into parts whose frames may be held: signals, or frames of one."""
+    frames = max(1, HELD // len(matrix))
+    for signals in rows.split(max(1, frames // rows.shape[1])):
+        yield from signals.split(frames, dim=1)
