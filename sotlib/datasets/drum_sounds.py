@@ -84,10 +84,11 @@ class DrumSounds(Dataset):
         rejection: Rejection = "mode",
         dtype: torch.dtype = torch.float32,
     ):
+        seed = check.seed("seed", seed)
         self.ids = fold_ids(fold, seed=seed)
         self.theta = cell_parameters(self.ids, seed=seed)
         self.fold = fold
-        self.dtype = dtype
+        self.dtype = check.dtype("dtype", dtype)
         self.settings = DrumSettings(sample_rate=sample_rate, samples=samples, rejection=rejection)
         rectangular_drum(self.theta[:0], **self.settings)  # wrong settings fail here, not later
 
@@ -111,7 +112,10 @@ class DrumSounds(Dataset):
         IndexError
             Where an index is not in the fold.
         """
-        chosen = torch.as_tensor(indices, device="cpu")
+        chosen = check.real_numbers("indices", indices, "cpu")
+        if chosen.ndim != 1 or not chosen.equal(chosen.round()):
+            raise TypeError(f"indices must be a sequence of whole numbers; got {indices!r}.")
+        chosen = chosen.long()
         outside = (chosen < -len(self)) | (chosen >= len(self))
         if outside.any():
             raise IndexError(
@@ -131,7 +135,7 @@ def fold_ids(fold: str, *, seed: int = 0) -> torch.Tensor:
     [82224, 7776, 10000]
     """
     check.one_of("fold", fold, FOLDS)
-    check.count("seed", seed, least=0)
+    check.seed("seed", seed)
     ids = torch.arange(SIZE, device="cpu")
     digits = cell_digits(ids)
     middle = ((digits >= 2) & (digits <= 7)).all(-1)
@@ -157,7 +161,7 @@ def cell_parameters(ids: torch.Tensor, *, seed: int = 0) -> torch.Tensor:
     >>> cell_of(theta)
     tensor([22222])
     """
-    check.count("seed", seed, least=0)
+    check.seed("seed", seed)
     if ids.is_floating_point() or bool(((ids < 0) | (ids >= SIZE)).any()):
         raise ValueError(f"ids must be whole numbers from 0 to {SIZE - 1}; got {ids}.")
     ids = ids.cpu()

@@ -343,7 +343,7 @@ IDENTITY = Wasserstein1DLoss("identity")
         (lambda: Wasserstein1DLoss()(X.long(), X), TypeError, "x must hold floating-point"),
         (lambda: Wasserstein1DLoss()(X.numpy(), X), TypeError, "x must be a torch.Tensor; got nda"),
         (lambda: Wasserstein1DLoss("fft"), ValueError, "transform must be one of 'stft', 'mel'"),
-        (lambda: Wasserstein1DLoss(p=0.5), ValueError, "p, the order of the cost"),
+        (lambda: Wasserstein1DLoss(p=0.5), ValueError, "p must be a finite number of at least 1"),
         (lambda: Wasserstein1DLoss(circular=True), ValueError, "circular=True, an option of sot-l"),
         (lambda: Wasserstein1DLoss(log=True), ValueError, "log=True, an option of sot-loss"),
         (
