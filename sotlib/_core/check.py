@@ -102,7 +102,9 @@ def instance(name, value, kind, cure=""):
 
 def generator(name, value):
     """Return `value` if it is a torch.Generator or None."""
-    return value if value is None else instance(name, value, torch.Generator, " of torch")
+    if value is not None and not isinstance(value, torch.Generator):
+        raise TypeError(f"{name} must be a torch.Generator; got {type(value).__name__}.")
+    return value
 
 
 def function(name, value):

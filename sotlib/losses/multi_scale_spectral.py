@@ -169,7 +169,7 @@ class MultiScaleSpectralLoss(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             transforms = cast(Iterable[STFT], self.transforms)
             for transform, target in zip(transforms, spectra, strict=True):
-                check.floating("y", target)
+                check.floating("each spectrogram in y", target)
                 if target.device != x.device:
                     raise ValueError(
                         f"x and y must lie on one device; got {x.device} and {target.device}."

@@ -71,7 +71,11 @@ def equivariance_loss(
     >>> loss.shape, bool(loss > 0)
     (torch.Size([]), True)
     """
-    check.instance("encoder", encoder, PitchEncoder)
+    if not hasattr(encoder, "n_bins"):
+        raise TypeError(
+            "encoder must be a PitchEncoder, or a module that has its n_bins and its output; got "
+            f"{type(encoder).__name__}."
+        )
     largest_shift = check.count("largest_shift", largest_shift)
     tilt = check.number("tilt", tilt, least=0, most=STEEPEST)
     check.generator("generator", generator)

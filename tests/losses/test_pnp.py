@@ -256,7 +256,8 @@ def test_infinite_derivatives_are_reported():
 
 def test_nan_in_a_prediction_is_not_hidden():
     predicted = torch.full((1, 2), float("nan"))
-    assert pnp_loss(predicted, torch.zeros(1, 2), torch.eye(2)[None]).isnan()
+    with pytest.raises(ValueError, match="predicted must be finite"):
+        pnp_loss(predicted, torch.zeros(1, 2), torch.eye(2)[None])
 
 
 def test_wrong_arguments():
