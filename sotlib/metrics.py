@@ -69,7 +69,7 @@ def log_spectral_distance(
     >>> log_spectral_distance(x, x / 10, hop_length=1024, convention="mean_square").round()
     tensor(400.)
     """
-    check.one_of("convention", convention, CONVENTIONS)
+    convention = check.one_of("convention", convention, CONVENTIONS)
     x, y = signal_pair(x, y)
     stft = STFT(
         fft_size=fft_size,
@@ -115,7 +115,7 @@ def multi_scale_spectral_distance(x: Tensor, y: Tensor) -> Tensor:
     >>> multi_scale_spectral_distance(x, x)
     tensor(0.)
     """
-    return MultiScaleSpectralLoss().to(x.device)(x, y)
+    return MultiScaleSpectralLoss().to(check.tensor("x", x).device)(x, y)
 
 
 def raw_pitch_accuracy(
@@ -186,7 +186,8 @@ def raw_chroma_accuracy(
 def _accuracy(name, reference, estimate, cent_tolerance):
     from mir_eval import melody  # takes a second to import
 
-    reference, estimate = _array(reference), _array(estimate)
+    reference, estimate = _array("reference", reference), _array("estimate", estimate)
+    cent_tolerance = check.positive("cent_tolerance", cent_tolerance)
     if reference.shape != estimate.shape or reference.size == 0:
         raise ValueError(
             "reference and estimate must have the same shape, with at least one frequency; got "
@@ -195,7 +196,6 @@ def _accuracy(name, reference, estimate, cent_tolerance):
     for which, frequency in (("reference", reference), ("estimate", estimate)):
         if not (np.isfinite(frequency) & (frequency > 0)).all():
             raise ValueError(f"{which} must hold finite frequencies above 0 Hz.")
-    check.positive("cent_tolerance", cent_tolerance)
     voiced = np.ones(reference.size)
     # To mir_eval, 0 cents is an unvoiced frame: count from below all frequencies.
     base = min(reference.min(), estimate.min()) / 2
@@ -204,7 +204,5 @@ def _accuracy(name, reference, estimate, cent_tolerance):
     return float(measure(voiced, cents[0], voiced, cents[1], cent_tolerance=cent_tolerance))
 
 
-def _array(frequencies):
-    if isinstance(frequencies, torch.Tensor):
-        frequencies = frequencies.detach().cpu().double()
-    return np.asarray(frequencies, dtype=np.float64)
+def _array(name, frequencies):
+    return check.real_numbers(name, frequencies, "cpu").detach().numpy()

@@ -16,12 +16,19 @@ ENTRY = re.compile(r"([\w*]+(?:, [\w*]+)*)(?: : (.*))?")
 SIMPLE = {"int", "float", "bool", "str", "callable"}
 
 
+def members(thing):
+    """What a class and its bases define that have no public name themselves."""
+    bases = [base for base in thing.__mro__ if base.__module__.startswith("sotlib.")]
+    public = [base for base in bases if base is thing or base.__name__ not in sotlib.__all__]
+    return {key: member for base in reversed(public) for key, member in vars(base).items()}
+
+
 def public_callables():
     """Functions, classes and their public methods, by the name under which one finds them."""
     for name in sotlib.__all__:
         thing = getattr(sotlib, name)
         yield name, thing
-        for key, member in vars(thing).items() if inspect.isclass(thing) else ():
+        for key, member in members(thing).items() if inspect.isclass(thing) else ():
             member = getattr(member, "__func__", member)
             if inspect.isfunction(member) and not key.startswith("_"):
                 yield f"{name}.{key}", member

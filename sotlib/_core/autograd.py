@@ -27,3 +27,21 @@ def batched(tensor: torch.Tensor) -> bool:
 def readable(grad: torch.Tensor) -> bool:
     """Whether a backward pass may read its numbers: it is neither differentiated nor batched."""
     return not (torch.is_grad_enabled() or batched(grad))
+
+
+def first_derivative_only(name, *second):
+    """Raise where a gradient that was computed by hand gets a gradient in turn."""
+    if any(upstream is not None for upstream in second):
+        raise RuntimeError(
+            f"{name} has no second derivative: its gradient is computed by hand, and cannot be "
+            "differentiated once more."
+        )
+
+
+def no_gradient_within(name, wanted):
+    """Raise where forward mode meets a tensor that wants a gradient, too."""
+    if wanted:
+        raise RuntimeError(
+            f"{name} has no second derivative, which forward mode of a tensor that requires a "
+            "gradient may ask for. Detach it, or call it under torch.no_grad()."
+        )

@@ -3,15 +3,36 @@
 import math
 import numbers
 
+import numpy as np
 import torch
+
+LEAST, MOST = 1e-30, 1e30  # numbers whose squares single and double precision can work with
 
 
 def one_of(name, value, known):
-    """Return `value` if it is among `known`, else raise ValueError listing them."""
-    if value not in known:
-        options = ", ".join(repr(k) for k in known)
-        raise ValueError(f"{name} must be one of {options}; got {value!r}.")
-    return value
+    """Return the one of `known` that equals `value`, else raise ValueError listing them."""
+    if isinstance(value, str) or is_number(value):
+        for one in known:
+            if value == one:
+                return one
+    options = ", ".join(repr(k) for k in known)
+    raise ValueError(f"{name} must be one of {options}; got {value!r}.")
+
+
+def flag(name, value):
+    """Return `value` as a bool of Python if it is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False; got {value!r}.")
+    return bool(value)
+
+
+def flags(name, values):
+    """Return `values`, a sequence, array or tensor, as a list of bool."""
+    values = tensor(name, values) if isinstance(values, torch.Tensor) else values
+    values = values.tolist() if isinstance(values, torch.Tensor | np.ndarray) else values
+    if not isinstance(values, list | tuple):
+        raise TypeError(f"{name} must be a sequence of bool; got {values!r}.")
+    return [flag(f"{name}[{i}]", value) for i, value in enumerate(values)]
 
 
 def is_number(value):
@@ -19,63 +40,177 @@ def is_number(value):
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
+def number(name, value, *, least=-MOST, most=MOST, below=math.inf):
+    """Return `value` as a number of Python if it lies from `least` to `most`, and below `below`."""
+    if not is_number(value) or not (least <= value <= most and value < below):
+        end = f"at most {most:g}" if math.isinf(below) else f"below {below:g}"
+        raise ValueError(
+            f"{name} must be a finite number of at least {least:g} and {end}; got {value!r}."
+        )
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+
 def positive(name, value):
-    """Return `value` if it is a finite number above zero."""
+    """Return `value` as a number of Python if it is finite and above zero."""
     if not is_number(value) or not 0 < value < math.inf:
         raise ValueError(f"{name} must be a finite number above 0; got {value!r}.")
-    return value
+    return number(name, value, least=LEAST)
 
 
-def count(name, value, *, least=1):
-    """Return `value` if it is an integer of at least `least`."""
+def count(name, value, *, least=1, most=2**31 - 1):
+    """Return `value` as an int if it is an integer of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}; got {value!r}.")
+    if value > most:
+        raise ValueError(f"{name} must be an integer of at most {most}; got {value!r}.")
     return int(value)
+
+
+def seed(name, value):
+    """Return `value` as an int if it can start a generator of random numbers."""
+    return count(name, value, least=0, most=2**63 - 1)
+
+
+def counts(name, values, least=1):
+    """Return `values` as a tuple of int, if it is a sequence of counts."""
+    if not isinstance(values, list | tuple) or len(values) == 0:
+        raise ValueError(f"{name} must be a sequence of at least one int; got {values!r}.")
+    return tuple(count(f"{name}[{i}]", value, least=least) for i, value in enumerate(values))
 
 
 def resolutions(fft_sizes, hop_lengths, win_lengths):
     """Return three sequences of equal length, zipped."""
-    sequences = fft_sizes, hop_lengths, win_lengths
-    if any(is_number(sizes) or isinstance(sizes, str) for sizes in sequences):
+    sequences = [
+        counts("fft_sizes", fft_sizes),
+        counts("hop_lengths", hop_lengths),
+        counts("win_lengths", win_lengths),
+    ]
+    if len({len(sizes) for sizes in sequences}) > 1:
         raise ValueError(
-            "fft_sizes, hop_lengths and win_lengths must be sequences of int; got "
-            f"{fft_sizes!r}, {hop_lengths!r} and {win_lengths!r}."
-        )
-    if not len(fft_sizes) == len(hop_lengths) == len(win_lengths) > 0:
-        raise ValueError(
-            "fft_sizes, hop_lengths and win_lengths must have the same number of entries, at "
-            f"least one; got {len(fft_sizes)}, {len(hop_lengths)} and {len(win_lengths)}."
+            "fft_sizes, hop_lengths and win_lengths must have the same number of entries; got "
+            f"{len(fft_sizes)}, {len(hop_lengths)} and {len(win_lengths)}."
         )
     return zip(*sequences, strict=True)
 
 
-def floating(name, tensor, *, half=False):
-    """Return `tensor` if it is one of float32 or float64 (`half`: or of half precision)."""
-    if not isinstance(tensor, torch.Tensor):
+def instance(name, value, kind, cure=""):
+    """Return `value` if it is an instance of a class."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}{cure}; got {type(value).__name__}.")
+    return value
+
+
+def generator(name, value):
+    """Return `value` if it is a torch.Generator or None."""
+    if value is not None and not isinstance(value, torch.Generator):
+        raise TypeError(f"{name} must be a torch.Generator; got {type(value).__name__}.")
+    return value
+
+
+def function(name, value):
+    """Return `value` if it can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} must be callable; got {type(value).__name__}.")
+    return value
+
+
+def dtype(name, value, *, half=False):
+    """Return `value` if it is float32 or float64 (`half`: or a half precision)."""
+    known = (torch.float32, torch.float64, *((torch.float16, torch.bfloat16) if half else ()))
+    if value not in known if isinstance(value, torch.dtype) else True:
+        options = ", ".join(str(k) for k in known)
+        raise TypeError(f"{name} must be one of {options}; got {value!r}.")
+    return value
+
+
+def device(name, value):
+    """Return `value` as a device, or None, which stands for the default."""
+    try:
+        return value if value is None else torch.device(value)
+    except (RuntimeError, TypeError):
+        raise ValueError(
+            f"{name} must be a device such as 'cpu' or 'cuda'; got {value!r}."
+        ) from None
+
+
+def tensor(name, value):
+    """Return `value` if it is a dense tensor that holds numbers."""
+    if not isinstance(value, torch.Tensor):
         raise TypeError(
-            f"{name} must be a torch.Tensor; got {type(tensor).__name__}. "
+            f"{name} must be a torch.Tensor; got {type(value).__name__}. "
             "Convert it with torch.as_tensor(...)."
         )
-    if not tensor.is_floating_point():
-        raise TypeError(
-            f"{name} must hold floating-point numbers; got {tensor.dtype}. Convert it with "
-            ".float(); integer audio also needs scaling to [-1, 1]."
+    if value.is_meta:
+        raise ValueError(
+            f"{name} must hold values; got a tensor on the meta device, which has none."
         )
-    if not half and tensor.dtype not in (torch.float32, torch.float64):
-        raise TypeError(f"{name} must be float32 or float64; got {tensor.dtype}. Use .float().")
-    return tensor
+    if value.layout is not torch.strided:
+        raise TypeError(f"{name} must be a dense tensor; got {value.layout}. Use .to_dense().")
+    return value
+
+
+def floating(name, value, *, half=False, integers="Convert it with .float()."):
+    """Return `value` if it is a tensor of float32 or float64 (`half`: or of half precision)."""
+    tensor(name, value)
+    if not value.is_floating_point():
+        cure = "Take its .real or .abs()." if value.is_complex() else integers
+        raise TypeError(f"{name} must hold floating-point numbers; got {value.dtype}. {cure}")
+    if not half and value.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"{name} must be float32 or float64; got {value.dtype}. Use .float().")
+    return value
+
+
+def audio(name, value, *, half=False):
+    """Return `value` if it is a tensor of floating-point samples."""
+    cure = "Convert it with .float(); integer audio also needs scaling to [-1, 1]."
+    return floating(name, value, half=half, integers=cure)
+
+
+def real_numbers(name, value, device=None) -> torch.Tensor:
+    """Return one number or several, a tensor or not, as a finite tensor in double precision."""
+    if isinstance(value, torch.Tensor):
+        tensor(name, value)
+        device = value.device if device is None else device
+    kind = str(getattr(value, "dtype", type(value).__name__))
+    try:
+        if "bool" in kind or "complex" in kind:
+            raise TypeError
+        found = torch.as_tensor(value, dtype=torch.float64, device=device)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise TypeError(
+            f"{name} must be real numbers, in a tensor or in sequences of equal length; got {kind}."
+        ) from None
+    if holds_anywhere(finite(name, found).detach().abs() > MOST):
+        raise ValueError(f"{name} must lie between {-MOST:g} and {MOST:g}.")
+    return found
 
 
 def finite(name, tensor):
     """Return `tensor` if it holds neither NaN nor infinity."""
-    bad = ~torch.isfinite(tensor.detach())
+    values = tensor.detach()
+    if not holds_anywhere(~values.sum().isfinite()):  # one pass, as what is not finite stays so
+        return tensor
+    bad = ~values.isfinite()
     if holds_anywhere(bad):
         raise ValueError(
             f"{name} must be finite; {int(bad.sum())} of its {tensor.numel()} values are NaN or "
             f"infinite, the first at index {tuple(bad.nonzero()[0].tolist())}. Look for a division "
-            "by zero or a diverged model before this call."
+            "by zero, an overflow or a diverged model before this call."
         )
     return tensor
+
+
+def level(name, signal):
+    """Return `signal` if it is finite, and not so loud that its energy is not."""
+    loudest = torch.finfo(torch.promote_types(signal.dtype, torch.float32)).max ** 0.5 / 2**20
+    low, high = torch.aminmax(signal.detach())
+    if holds_anywhere(~((low >= -loudest) & (high <= loudest))):  # NaN fails both
+        finite(name, signal)
+        raise ValueError(
+            f"{name} is too loud: it has a sample beyond ±{loudest:.1g}, the energy of which "
+            f"overflows {signal.dtype}. Scale the signal down; sounds lie in [-1, 1]."
+        )
+    return signal
 
 
 def holds_anywhere(condition):
@@ -95,29 +230,17 @@ def non_negative(name, tensor):
     # In the order of memory: torch would copy a transposed tensor first.
     order = sorted(range(tensor.ndim), key=tensor.stride, reverse=True)
     low, high = torch.aminmax(tensor.detach().permute(order))
-    wrong = ~((low >= 0) & (high < float("inf")))  # NaN fails both; one wait for a GPU, not two
+    most = torch.finfo(tensor.dtype).max / tensor.numel()
+    wrong = ~((low >= 0) & (high < most))  # NaN fails both; one wait for a GPU, not two
     if holds_anywhere(wrong):
+        if low >= 0 and high < math.inf:
+            raise ValueError(
+                f"{name} is too large: the sum of values such as {high.item():.3g} overflows "
+                f"{tensor.dtype}. Scale it down."
+            )
         finite(name, tensor)
         raise ValueError(
             f"{name} must not be negative (its minimum is {low.item():.3g}): a transport moves "
             "mass. Take magnitudes or powers first."
         )
     return tensor
-
-
-def first_derivative_only(name, *second):
-    """Raise where a gradient that was computed by hand gets a gradient in turn."""
-    if any(upstream is not None for upstream in second):
-        raise RuntimeError(
-            f"{name} has no second derivative: its gradient is computed by hand, and cannot be "
-            "differentiated once more."
-        )
-
-
-def no_gradient_within(name, wanted):
-    """Raise where forward mode meets a tensor that wants a gradient, too."""
-    if wanted:
-        raise RuntimeError(
-            f"{name} has no second derivative, which forward mode of a tensor that requires a "
-            "gradient may ask for. Detach it, or call it under torch.no_grad()."
-        )

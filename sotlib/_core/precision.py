@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -17,9 +17,10 @@ def full_precision(forward: Method) -> Method:
     """
 
     @functools.wraps(forward)
-    def wrapped(self, x, *arguments, **options):
-        device = x.device.type if isinstance(x, torch.Tensor) else "cpu"
-        with torch.autocast(device, enabled=False):
-            return forward(self, x, *arguments, **options)
+    def wrapped(self, *arguments, **options):
+        x: Any = next(iter((*arguments, *options.values())), None)
+        computes = isinstance(x, torch.Tensor) and not x.is_meta
+        with torch.autocast(x.device.type if computes else "cpu", enabled=False):
+            return forward(self, *arguments, **options)
 
     return cast(Method, wrapped)

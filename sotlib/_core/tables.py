@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sotlib._core import check
+
 _PRECISIONS = {torch.float32: np.float32, torch.float64: np.float64}
 
 
@@ -22,15 +24,18 @@ class TableModule(nn.Module):
 
         On 'meta', which keeps no numbers, that is the CPU.
         """
+        if not isinstance(name, str) or not name or "." in name:
+            raise ValueError(f"name must be a str without dots, such as 'weights'; got {name!r}.")
+        numbers = check.real_numbers("array", array, "cpu").numpy()
         device = torch.get_default_device()
         device = torch.device("cpu") if device.type == "meta" else device
         for dtype, precision in _PRECISIONS.items():
-            rounded = torch.from_numpy(np.ascontiguousarray(array, dtype=precision))
+            rounded = torch.from_numpy(np.ascontiguousarray(numbers, dtype=precision))
             self.register_buffer(f"{name}_{_suffix(dtype)}", rounded.to(device), persistent=False)
 
     def tables(self, dtype: torch.dtype) -> Callable[[str], Tensor]:
         """Find a table by name, in the precision of ``dtype``."""
-        suffix = _suffix(dtype)
+        suffix = _suffix(check.dtype("dtype", dtype))
 
         def find(name: str) -> Tensor:
             table = self._buffers.get(f"{name}_{suffix}")

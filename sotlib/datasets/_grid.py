@@ -39,7 +39,7 @@ class ParameterGrid:
     def fold_ids(self, fold: str, *, seed: int = 0) -> torch.Tensor:
         """Cells of a fold, ascending: (sounds,), int64."""
         check.one_of("fold", fold, FOLDS)
-        check.count("seed", seed, least=0)
+        check.seed("seed", seed)
         ids = torch.arange(self.size, device="cpu")
         digits, (low, high) = self.cell_digits(ids), self.middle
         inside = ((digits >= low) & (digits <= high)).all(-1)
@@ -58,7 +58,7 @@ class ParameterGrid:
 
         A cell's draw is uniform, in linear units, and depends on its ID and the seed alone.
         """
-        check.count("seed", seed, least=0)
+        check.seed("seed", seed)
         if ids.is_floating_point() or bool(((ids < 0) | (ids >= self.size)).any()):
             raise ValueError(f"ids must be whole numbers from 0 to {self.size - 1}; got {ids}.")
         ids, axes = ids.cpu(), np.arange(len(self.edges))
@@ -103,12 +103,13 @@ class GridSounds(Dataset):
     grid: ParameterGrid
 
     def __init__(self, fold: str, *, seed: int, dtype: torch.dtype):
+        seed = check.seed("seed", seed)
         self.ids = self.grid.fold_ids(fold, seed=seed)
         self.theta = self.grid.cell_parameters(self.ids, seed=seed)
-        self.fold, self.dtype = fold, dtype
-        self.synthesise(self.theta[:0])  # wrong settings fail here, not later
+        self.fold, self.dtype = fold, check.dtype("dtype", dtype)
+        self._synthesise(self.theta[:0])  # wrong settings fail here, not later
 
-    def synthesise(self, theta: torch.Tensor) -> torch.Tensor:
+    def _synthesise(self, theta: torch.Tensor) -> torch.Tensor:
         """Sounds (n, samples) of parameters (n, parameters)."""
         raise NotImplementedError
 
@@ -132,7 +133,10 @@ class GridSounds(Dataset):
         IndexError
             Where an index is not in the fold.
         """
-        chosen = torch.as_tensor(indices, device="cpu")
+        chosen = check.real_numbers("indices", indices, "cpu")
+        if chosen.ndim != 1 or not chosen.equal(chosen.round()):
+            raise TypeError(f"indices must be a sequence of whole numbers; got {indices!r}.")
+        chosen = chosen.long()
         outside = (chosen < -len(self)) | (chosen >= len(self))
         if outside.any():
             raise IndexError(
@@ -140,4 +144,4 @@ class GridSounds(Dataset):
                 f"got {chosen[outside][0].item()}."
             )
         theta = self.theta[chosen].to(self.dtype)
-        return theta, self.synthesise(theta)
+        return theta, self._synthesise(theta)

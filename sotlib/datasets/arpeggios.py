@@ -73,6 +73,6 @@ class Arpeggios(GridSounds):
         self.settings = ArpeggioSettings(sample_rate=sample_rate, samples=samples)
         super().__init__(fold, seed=seed, dtype=dtype)
 
-    def synthesise(self, theta: torch.Tensor) -> torch.Tensor:
+    def _synthesise(self, theta: torch.Tensor) -> torch.Tensor:
         """Sounds (n, samples) of parameters (n, 3)."""
         return arpeggio(theta, **self.settings)

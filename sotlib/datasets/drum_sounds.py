@@ -87,6 +87,6 @@ class DrumSounds(GridSounds):
         self.settings = DrumSettings(sample_rate=sample_rate, samples=samples, rejection=rejection)
         super().__init__(fold, seed=seed, dtype=dtype)
 
-    def synthesise(self, theta: torch.Tensor) -> torch.Tensor:
+    def _synthesise(self, theta: torch.Tensor) -> torch.Tensor:
         """Sounds (n, samples) of parameters (n, 5)."""
         return rectangular_drum(theta, **self.settings)

@@ -87,11 +87,11 @@ class HarmonicSignals:
         counts: Literal["published", "uniform"] = "published",
         first_phase: Literal[1, 0] = 1,
     ):
-        check.one_of("fold", fold, FOLDS)
-        check.one_of("counts", counts, COUNTS)
-        check.count("seed", seed, least=0)
-        check.count("size", size, least=10)
-        check.count("samples", samples, least=2)  # the first may be 0 in all
+        fold = check.one_of("fold", fold, FOLDS)
+        counts = check.one_of("counts", counts, COUNTS)
+        seed = check.seed("seed", seed)
+        size = check.count("size", size, least=10)
+        samples = check.count("samples", samples, least=2)  # the first may be 0 in all
         if not check.positive("sample_rate", sample_rate) > 2 * self.F0_RANGE[1]:
             raise ValueError(
                 f"sample_rate must exceed {2 * self.F0_RANGE[1]:g} Hz, twice the highest pitch; "

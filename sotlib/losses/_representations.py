@@ -1,6 +1,5 @@
 """Spectra as masses on a line: representations of the caller's own, scaling, positions."""
 
-import torch
 from torch import Tensor
 
 from sotlib._core import check
@@ -48,4 +47,5 @@ def position_pair(x, y, x_positions, y_positions, known: Tensor | None):
     x_positions = known if x_positions is None else x_positions
     fallback = x_positions if known is None else known
     y_positions = fallback if y_positions is None else y_positions
-    return tuple(torch.as_tensor(p, device=x.device) for p in (x_positions, y_positions))
+    named = (("x_positions", x_positions), ("y_positions", y_positions))
+    return tuple(check.tensor(name, positions).to(x.device) for name, positions in named)

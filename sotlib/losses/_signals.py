@@ -12,7 +12,7 @@ LAYOUT = "(samples,), (batch, samples) or (batch, channels, samples)"
 
 def one_signal(name, signal):
     """Check a batch of signals; return it as (batch, samples), in float32 or float64."""
-    check.floating(name, signal, half=True)
+    check.audio(name, signal, half=True)
     if not 1 <= signal.ndim <= 3:
         raise ValueError(f"{name} must have shape {LAYOUT}; got {tuple(signal.shape)}.")
     if signal.numel() == 0:
@@ -22,7 +22,7 @@ def one_signal(name, signal):
             f"{name} must have shape {LAYOUT}; got {tuple(signal.shape)}, which looks like "
             "(samples, channels): transpose it."
         )
-    check.finite(name, signal)
+    check.level(name, signal)
     return widen(signal).reshape(-1, signal.shape[-1])
 
 
@@ -52,7 +52,9 @@ def checked_reduction(reduction):
 
 def squared_once(transform, square_magnitude):
     """Return `square_magnitude` unless the transform has squared its magnitudes itself."""
-    if square_magnitude and getattr(transform, "square_magnitude", False):
+    if check.flag("square_magnitude", square_magnitude) and getattr(
+        transform, "square_magnitude", False
+    ):
         raise ValueError(
             "square_magnitude=True would square once more what transform, which was made with "
             "square_magnitude=True, has squared. Leave it out here."

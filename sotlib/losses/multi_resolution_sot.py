@@ -55,7 +55,7 @@ class MultiResolutionSOTLoss(nn.Module):
     ):
         super().__init__()
         for name in ("reduce", "return_quantiles"):
-            if kwargs.get(name, name == "reduce") != (name == "reduce"):
+            if check.flag(name, kwargs.get(name, name == "reduce")) != (name == "reduce"):
                 raise ValueError(
                     f"{name}={kwargs[name]} does not fit several resolutions, whose frames differ "
                     "in number; use one Wasserstein1DLoss for each."

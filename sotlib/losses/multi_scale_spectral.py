@@ -85,18 +85,11 @@ class MultiScaleSpectralLoss(nn.Module):
         reduction: Reduction = "mean",
     ):
         super().__init__()
-        if check.is_number(fft_sizes) or len(fft_sizes) == 0:
-            raise ValueError(
-                f"fft_sizes must be a sequence of at least one int; got {fft_sizes!r}."
-            )
-        if not 0 <= overlap < 1:
-            raise ValueError(f"overlap must be at least 0 and below 1; got {overlap!r}.")
-        if min(linear_weight, log_weight) < 0 or linear_weight == log_weight == 0:
-            raise ValueError(
-                "linear_weight and log_weight must not be negative, nor both 0; got "
-                f"{linear_weight!r} and {log_weight!r}."
-            )
-        self.linear_weight, self.log_weight = linear_weight, log_weight
+        overlap = check.number("overlap", overlap, least=0, below=1)
+        self.linear_weight = check.number("linear_weight", linear_weight, least=0)
+        self.log_weight = check.number("log_weight", log_weight, least=0)
+        if self.linear_weight == self.log_weight == 0:
+            raise ValueError("linear_weight and log_weight must not both be 0.")
         self.floor = check.positive("floor", floor)
         self.p = check.one_of("p", p, (1, 2))
         self.over_scales = check.one_of("over_scales", over_scales, ("sum", "mean"))
@@ -109,7 +102,7 @@ class MultiScaleSpectralLoss(nn.Module):
                 padding=padding,
                 normalized=normalized,
             )
-            for size in fft_sizes
+            for size in check.counts("fft_sizes", fft_sizes)
         )
 
     def forward(self, x: Tensor, y: Tensor | tuple[Tensor, ...]) -> Tensor:
@@ -188,6 +181,9 @@ class MultiScaleSpectralLoss(nn.Module):
                         f"{x.dtype}; got {tuple(target.shape)} in {target.dtype}."
                     )
                 losses.append(self._compare(x, target, transform))
+        if check.holds_anywhere(~torch.stack(losses).isfinite()):
+            for target in spectra:
+                check.finite("y", target)
         return losses
 
     def _compare(self, x, target, transform):

@@ -59,8 +59,8 @@ def pnp_loss(
     tensor(3.5000)
     """
     checked_reduction(reduction)
-    check.floating("predicted", predicted)
-    check.floating("target", target)
+    check.finite("predicted", check.floating("predicted", predicted))
+    check.finite("target", check.floating("target", target))
     check_metric(metric)
     if predicted.ndim != 2 or predicted.shape != target.shape:
         raise ValueError(
@@ -72,8 +72,7 @@ def pnp_loss(
             f"metric must be (batch, d, d) = {(*predicted.shape, predicted.shape[1])}, one for "
             f"each target; got {tuple(metric.shape)}."
         )
-    if damping != 0:
-        check.positive("damping", damping)
+    damping = check.number("damping", damping, least=0)
     if len(predicted) == 0:
         raise ValueError("predicted must hold at least one prediction; got an empty batch.")
     error = predicted.to(metric.dtype) - target.to(metric.dtype)
@@ -114,7 +113,9 @@ class PNPLoss(nn.Module):
     def __init__(self, *, damping: float | Damping = 0.0, reduction: Reduction = "mean"):
         super().__init__()
         self.reduction = checked_reduction(reduction)
-        self.damping = damping if isinstance(damping, Damping) else ConstantDamping(damping)
+        if not isinstance(damping, Damping):
+            damping = ConstantDamping(check.number("damping", damping, least=0))
+        self.damping = damping
 
     def forward(
         self, predicted: torch.Tensor, target: torch.Tensor, metric: torch.Tensor

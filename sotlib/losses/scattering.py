@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sotlib._core.check import finite, floating, positive
+from sotlib._core import check
 from sotlib.losses._signals import Reduction, checked_reduction, reduced, same_kind, widen
 from sotlib.scattering.transform import TimeFrequencyScattering
 
@@ -36,8 +36,11 @@ def jtfs_features(S: Tensor, *, gain: float = GAIN) -> Tensor:
     >>> jtfs_features(torch.tensor([0.0, -1e-3, 1e-3])).round(decimals=4)
     tensor([0.0000, 0.6931, 0.6931])
     """
-    floating("S", S)
-    positive("gain", gain)
+    check.finite("S", check.floating("S", S))
+    return _compressed(S, check.positive("gain", gain))
+
+
+def _compressed(S, gain):
     return torch.log1p(gain * S.abs())
 
 
@@ -75,7 +78,8 @@ def jtfs_distance(
     >>> bool(jtfs_distance(low, high, scattering=scattering) > 1)
     True
     """
-    difference = _feature_difference(x, y, scattering, gain)
+    gain = check.positive("gain", gain)
+    difference = _feature_difference(x, y, _scattering(scattering), gain)
     return torch.linalg.vector_norm(difference, dim=(-2, -1))
 
 
@@ -120,14 +124,8 @@ class JTFSLoss(nn.Module):
         reduction: Reduction = "mean",
     ):
         super().__init__()
-        if not isinstance(scattering, TimeFrequencyScattering):
-            raise TypeError(
-                "scattering must be a TimeFrequencyScattering, built for the length of your "
-                f"signals; got {type(scattering).__name__}."
-            )
-        positive("gain", gain)
-        self.scattering = scattering
-        self.gain = gain
+        self.scattering = _scattering(scattering)
+        self.gain = check.positive("gain", gain)
         self.reduction = checked_reduction(reduction)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -137,10 +135,14 @@ class JTFSLoss(nn.Module):
         return reduced(values, self.reduction, values.shape)
 
 
+def _scattering(given) -> TimeFrequencyScattering:
+    cure = ", built for the length of your signals"
+    return check.instance("scattering", given, TimeFrequencyScattering, cure)
+
+
 def _feature_difference(x: Tensor, y: Tensor, scattering, gain: float) -> Tensor:
     for name, signal in (("x", x), ("y", y)):
-        floating(name, signal, half=True)
-        finite(name, signal)
+        scattering._check(name, signal, half=True)
         if signal.numel() == 0:
             raise ValueError(f"{name} must not be empty; got shape {tuple(signal.shape)}.")
     try:
@@ -150,4 +152,4 @@ def _feature_difference(x: Tensor, y: Tensor, scattering, gain: float) -> Tensor
             f"x and y must have shapes that broadcast; got {tuple(x.shape)} and {tuple(y.shape)}."
         ) from None
     x, y = (widen(signal) for signal in same_kind(x, y))
-    return jtfs_features(scattering(x), gain=gain) - jtfs_features(scattering(y), gain=gain)
+    return _compressed(scattering(x), gain) - _compressed(scattering(y), gain)

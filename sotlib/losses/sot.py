@@ -140,24 +140,42 @@ class Wasserstein1DLoss(nn.Module):
         reduction: Reduction = "mean",
     ):
         super().__init__()
+        if transform is not None and not isinstance(transform, Transform):
+            transform = check.one_of("transform", transform, TRANSFORMS)
         for name, value in (("circular", circular), ("log", log)):
-            if value:
+            if check.flag(name, value):
                 raise ValueError(f"{name}=True, an option of sot-loss, is not supported here.")
         check.one_of("bin_position_scaling", bin_position_scaling, SCALINGS)
         self.scaling = bin_position_scaling
         self.dim = check.one_of("dim", dim, (-1, -2))
         self.p = checked_order(p)
         self.eps = check.positive("eps", eps)
-        self.normalize, self.balanced = normalize, balanced
-        self.cutoff, self.apply_root = quantile_lowpass, apply_root
-        self.square = square_magnitude and transform != "stft"  # the STFT squares by itself
-        self.reduce, self.reduction = reduce, checked_reduction(reduction)
+        self.normalize = check.flag("normalize", normalize)
+        self.balanced = check.flag("balanced", balanced)
+        self.cutoff = check.flag("quantile_lowpass", quantile_lowpass)
+        self.apply_root = check.flag("apply_root", apply_root)
+        # The STFT squares by itself.
+        self.square = check.flag("square_magnitude", square_magnitude) and transform != "stft"
+        self.reduce, self.reduction = check.flag("reduce", reduce), checked_reduction(reduction)
+        self.return_quantiles = check.flag("return_quantiles", return_quantiles)
         if reduction != "mean" and (return_quantiles or not reduce):
             raise ValueError(
                 f"reduction={reduction!r} needs one value for each sound; leave reduce and "
                 "return_quantiles as they are."
             )
-        self.return_quantiles = return_quantiles
+        # Also what this transform does not need: it may be a slip.
+        check.count("fft_size", fft_size)
+        check.count("hop_length", hop_length)
+        check.count("n_mels", n_mels)
+        check.count("n_bins", n_bins)
+        check.count("bins_per_semitone", bins_per_semitone)
+        check.positive("sample_rate", sample_rate)
+        check.positive("fmin", fmin)
+        check.positive("fmax", fmin if fmax is None else fmax)
+        check.number("gamma", gamma, least=0)
+        if bins_per_octave is None:
+            bins_per_octave = 12 * bins_per_semitone
+        check.count("bins_per_octave", bins_per_octave)
         self.transform: Transform | None = None
         if isinstance(transform, Transform):
             self.transform = transform
@@ -175,19 +193,18 @@ class Wasserstein1DLoss(nn.Module):
             self.transform = MelSpectrogram(
                 fft_size=fft_size, hop_length=hop_length, n_mels=n_mels, sample_rate=sample_rate
             )
-        elif transform not in (None, "identity"):
-            check.one_of("transform", transform, TRANSFORMS)
+        elif transform in ("cqt", "vqt"):
             self.transform = CQT(
                 sample_rate=sample_rate,
                 hop_length=hop_length,
                 fmin=fmin,
                 fmax=fmax,
                 n_bins=n_bins,
-                bins_per_octave=bins_per_octave or 12 * bins_per_semitone,
+                bins_per_octave=bins_per_octave,
                 gamma=gamma,
                 window=window,
             )
-        self.to(device)
+        self.to(check.device("device", device))
 
     def forward(
         self,

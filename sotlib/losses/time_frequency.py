@@ -8,7 +8,8 @@ from sotlib.losses._signals import Reduction, reduced, signal_pair
 from sotlib.losses._spectrogram_transport import SpectrogramTransport
 from sotlib.transforms.base import Transform
 from sotlib.transport.divergence import sinkhorn_divergence
-from sotlib.transport.sinkhorn import sinkhorn_grid
+from sotlib.transport.line import checked_order
+from sotlib.transport.sinkhorn import checked_settings, sinkhorn_grid
 from sotlib.transport.sliced import sliced_wasserstein
 
 
@@ -89,15 +90,15 @@ class SinkhornSpectrogramLoss(SpectrogramTransport):
             unit=unit,
             reduction=reduction,
         )
-        self.debiased = debiased
+        self.debiased = check.flag("debiased", debiased)
         self.marginal_penalty = marginal_penalty
         self.options = {
-            "epsilon": check.positive("epsilon", epsilon),
-            "max_iter": check.count("max_iter", max_iter),
+            "epsilon": epsilon,
+            "max_iter": max_iter,
             "tol": tol,
+            "marginal_penalty": marginal_penalty,
         }
-        if marginal_penalty is not None:
-            self.options["marginal_penalty"] = check.positive("marginal_penalty", marginal_penalty)
+        checked_settings(**self.options)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
@@ -179,10 +180,10 @@ class SlicedSpectrogramLoss(SpectrogramTransport):
         )
         self.options = {
             "n_projections": check.count("n_projections", n_projections),
-            "half_circle": half_circle,
-            "generator": generator,
-            "p": p,
-            "apply_root": apply_root,
+            "half_circle": check.flag("half_circle", half_circle),
+            "generator": check.generator("generator", generator),
+            "p": checked_order(p),
+            "apply_root": check.flag("apply_root", apply_root),
         }
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:

@@ -17,9 +17,7 @@ class Damping:
     _state: tuple[str, ...] = ("initial", "value")
 
     def __init__(self, initial: float):
-        if initial != 0:
-            check.positive("initial", initial)
-        self.initial = float(initial)
+        self.initial = float(check.number("initial", initial, least=0))
         self.value = self.initial
 
     def step(self, validation_loss: float | None = None) -> float:
@@ -35,16 +33,24 @@ class Damping:
 
         Raises
         ------
-        ValueError
-            Where the state is that of another policy.
+        TypeError, ValueError
+            Where the state is that of another policy, or holds what no policy has.
         """
+        check.instance("state", state, dict)
         if set(state) != set(self._state):
             raise ValueError(
                 f"state must hold {sorted(self._state)}, as {type(self).__name__}.state_dict() "
                 f"gives; got {sorted(state)}."
             )
-        for name, value in state.items():
-            setattr(self, name, value)
+        numbers = {name: _restored(f"state[{name!r}]", value) for name, value in state.items()}
+        vars(self).update(numbers)
+
+
+def _restored(name, value):
+    """A number of a state; the best loss is infinite until there is one."""
+    if value == math.inf and "best" in name:
+        return value
+    return check.number(name, value, least=-math.inf if "best" in name else 0, most=math.inf)
 
 
 class ConstantDamping(Damping):
@@ -106,15 +112,13 @@ class ScheduledDamping(Damping):
 
     def __init__(self, initial: float, *, epochs: int, final: float = 1.0):
         super().__init__(initial)
-        check.count("epochs", epochs)
-        check.positive("final", final)
+        self.epochs = check.count("epochs", epochs)
+        self.final = float(check.positive("final", final))
         if initial <= final:
             raise ValueError(
                 f"initial must be above final, or the damping would rise; got {initial} and "
                 f"{final}."
             )
-        self.epochs = epochs
-        self.final = float(final)
         self.epoch = 0
 
     def step(self, validation_loss: float | None = None) -> float:
@@ -153,14 +157,12 @@ class AdaptiveDamping(Damping):
 
     def __init__(self, initial: float, *, accelerate: float = 0.2, brake: float = 1.0):
         super().__init__(initial)
-        check.positive("accelerate", accelerate)
-        check.positive("brake", brake)
+        self.accelerate = float(check.positive("accelerate", accelerate))
+        self.brake = float(check.positive("brake", brake))
         if accelerate > 1 or brake < 1:
             raise ValueError(
                 f"accelerate must be at most 1 and brake at least 1; got {accelerate} and {brake}."
             )
-        self.accelerate = float(accelerate)
-        self.brake = float(brake)
         self.best = math.inf
 
     def step(self, validation_loss: float | None = None) -> float:
@@ -170,6 +172,8 @@ class AdaptiveDamping(Damping):
                 "validation_loss must be given: AdaptiveDamping follows it. "
                 "Call step(validation_loss) once an epoch."
             )
+        if not check.is_number(validation_loss):  # NaN is a number of a broken epoch
+            check.number("validation_loss", validation_loss)
         loss = float(validation_loss)
         improved = loss < self.best
         self.best = min(self.best, loss) if improved else self.best

@@ -59,7 +59,7 @@ def jacobian(
     tensor([[[3., 2.],
              [4., 0.]]])
     """
-    chunks = _checked(theta, chunk)
+    chunks = _checked(phi_of_g, theta, chunk, vectorize)
     return torch.cat([_forward_mode(phi_of_g, part, vectorize) for part in chunks])
 
 
@@ -106,7 +106,7 @@ def riemannian_metric(
              [ 6.,  4.]]], dtype=torch.float64)
     """
     metrics = []
-    for part in _checked(theta, chunk):
+    for part in _checked(phi_of_g, theta, chunk, vectorize):
         slopes = _forward_mode(phi_of_g, part, vectorize)
         if slopes.is_complex():  # real and imaginary parts are features of their own
             slopes = torch.cat([slopes.real, slopes.imag], dim=1)
@@ -145,9 +145,11 @@ def largest_eigenvalue(metric: torch.Tensor) -> torch.Tensor:
     return torch.linalg.eigvalsh(metric)[..., -1].max()
 
 
-def _checked(theta: torch.Tensor, chunk: int) -> tuple[torch.Tensor, ...]:
+def _checked(phi_of_g, theta: torch.Tensor, chunk: int, vectorize) -> tuple[torch.Tensor, ...]:
+    check.function("phi_of_g", phi_of_g)
     check.floating("theta", theta)
-    check.count("chunk", chunk)
+    check.flag("vectorize", vectorize)
+    chunk = check.count("chunk", chunk)
     if theta.ndim != 2 or 0 in theta.shape:
         raise ValueError(f"theta must be (batch, d), neither of them 0; got {tuple(theta.shape)}.")
     check.finite("theta", theta)
@@ -183,6 +185,6 @@ def _forward_mode(phi_of_g, theta: torch.Tensor, vectorize: bool) -> torch.Tenso
 
 def check_metric(metric: torch.Tensor) -> None:
     """Raise unless `metric` is a float tensor of square matrices."""
-    check.floating("metric", metric)
+    check.finite("metric", check.floating("metric", metric))
     if metric.ndim < 2 or metric.shape[-1] != metric.shape[-2]:
         raise ValueError(f"metric must be (..., d, d); got {tuple(metric.shape)}.")

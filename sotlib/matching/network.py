@@ -118,8 +118,9 @@ class SoundMatcher(nn.Module):
         **cqt: Unpack[Framing],
     ):
         super().__init__()
-        check.count("parameters", parameters, least=2)
-        if given is not None and check.count("given", given, least=0) >= parameters:
+        parameters = check.count("parameters", parameters, least=2, most=2**20)
+        given = None if given is None else check.count("given", given, least=0)
+        if given is not None and given >= parameters:
             raise ValueError(f"given must be below parameters = {parameters}; got {given}.")
         self.given = given
         self.features = LogCQT(**cqt)
@@ -157,7 +158,7 @@ class SoundMatcher(nn.Module):
         return torch.cat([scaled[:, : self.given], known, scaled[:, self.given :]], -1)
 
     def _check(self, features, known) -> None:
-        check.floating("features", features)
+        check.finite("features", check.floating("features", features))
         if features.ndim != 3 or features.shape[1] != self.n_bins:
             raise ValueError(
                 f"features must be (batch, {self.n_bins}, frames), as SoundMatcher.features gives "
@@ -169,12 +170,24 @@ class SoundMatcher(nn.Module):
                 f"is left of them after five halvings; got {tuple(features.shape)}. Use longer "
                 "sounds or a smaller hop_length."
             )
+        if features.dtype != self.norm.weight.dtype:
+            raise TypeError(
+                f"features must have the network's dtype, {self.norm.weight.dtype}; got "
+                f"{features.dtype}. Convert one of them with .float() or .double()."
+            )
+        if len(features) < (2 if self.head_norm.training else 1):
+            raise ValueError(
+                "features must hold two sounds or more in training, whose batch normalisation "
+                f"compares them; got {len(features)}. For one sound call eval() first."
+            )
         if (known is None) != (self.given is None):
             which = "lacks" if known is None else "takes no"
             raise ValueError(
                 f"this SoundMatcher has given={self.given}: the call {which} known, the true "
                 "scaled values of that parameter."
             )
+        if known is not None:
+            check.finite("known", check.floating("known", known))
         if known is not None and known.shape != features.shape[:1]:
             raise ValueError(
                 f"known must be (batch,) = {tuple(features.shape[:1])}; got {tuple(known.shape)}."

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from sotlib._core import check
+from sotlib._core.tables import TableModule
 
 
-class ParameterScaler(nn.Module):
+class ParameterScaler(TableModule):
     r"""Min-max scaling of each parameter to [-1, 1], after log10 where due.
 
     .. math:: u_j = 2 \frac{f_j(\theta_j) - f_j(\theta_j^{min})}
@@ -55,18 +55,14 @@ class ParameterScaler(nn.Module):
     ):
         super().__init__()
         device = minimum.device if isinstance(minimum, torch.Tensor) else "cpu"
-        low, high = (
-            torch.as_tensor(limit, dtype=torch.float64, device=device).detach()
-            for limit in (minimum, maximum)
-        )
-        in_log = torch.as_tensor(log10, dtype=torch.bool, device=device)
+        low = check.real_numbers("minimum", minimum, device).detach()
+        high = check.real_numbers("maximum", maximum, device).detach()
+        in_log = torch.as_tensor(check.flags("log10", log10), dtype=torch.bool, device=device)
         if low.ndim != 1 or low.shape != high.shape or low.shape != in_log.shape:
             raise ValueError(
                 "minimum, maximum and log10 must have one entry for each parameter; got shapes "
                 f"{tuple(low.shape)}, {tuple(high.shape)} and {tuple(in_log.shape)}."
             )
-        check.finite("minimum", low)
-        check.finite("maximum", high)
         for number in (~(low < high)).nonzero().flatten().tolist():
             raise ValueError(
                 f"minimum must be below maximum; parameter {number} has "
@@ -80,7 +76,7 @@ class ParameterScaler(nn.Module):
     def fit(cls, theta: torch.Tensor, *, log10: Sequence[bool]) -> "ParameterScaler":
         """Scaler with the limits found in `theta`, (sounds, d), in physical values."""
         check.floating("theta", theta)
-        if theta.ndim != 2 or len(theta) < 2:
+        if theta.ndim != 2 or len(theta) < 2 or theta.shape[1] == 0:
             raise ValueError(f"theta must be (2 or more sounds, d); got {tuple(theta.shape)}.")
         check.finite("theta", theta)
         return cls(theta.amin(0), theta.amax(0), log10=log10)
@@ -110,7 +106,7 @@ class ParameterScaler(nn.Module):
         return torch.where(self.in_log, torch.where(self.in_log, theta, 1.0).log10(), theta)
 
     def _check_columns(self, name: str, tensor: torch.Tensor) -> None:
-        check.floating(name, tensor)
+        check.finite(name, check.floating(name, tensor))
         if tensor.ndim == 0 or tensor.shape[-1] != len(self.in_log):
             raise ValueError(
                 f"{name} must have shape (..., {len(self.in_log)}); got {tuple(tensor.shape)}."

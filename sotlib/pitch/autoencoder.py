@@ -97,6 +97,10 @@ class HarmonicAutoencoder(nn.Module):
                 f"sample_rate must leave room for two bins of the features above {FMIN} Hz, so it "
                 f"must be at least 68 Hz; got {sample_rate!r}."
             )
+        self.encoder = PitchEncoder(n_bins=bins, harmonics=harmonics, dropout=dropout)
+        self.synth = HarmonicSynth(
+            samples=samples, sample_rate=sample_rate, roll_off=roll_off, first_phase=first_phase
+        )
         self.cqt = CQT(
             sample_rate=sample_rate,
             fmin=FMIN,
@@ -107,10 +111,6 @@ class HarmonicAutoencoder(nn.Module):
         )
         # As numbers, once: read from a GPU, they would be waited for in each forward pass.
         self._pitch_range = tuple(self.cqt.frequencies[[0, -1]].tolist())
-        self.encoder = PitchEncoder(n_bins=bins, harmonics=harmonics, dropout=dropout)
-        self.synth = HarmonicSynth(
-            samples=samples, sample_rate=sample_rate, roll_off=roll_off, first_phase=first_phase
-        )
 
     @property
     def pitch_range(self) -> tuple[float, float]:
@@ -120,7 +120,7 @@ class HarmonicAutoencoder(nn.Module):
     @torch.no_grad()
     def features(self, sound: Tensor) -> Tensor:
         """Constant-Q magnitudes `(batch, frames, bins)` of sounds `(batch, samples)`."""
-        check.floating("sound", sound)
+        check.finite("sound", check.audio("sound", sound))
         if sound.ndim == 0 or sound.shape[-1] < 2:
             raise ValueError(
                 "sound must have shape (batch, samples) with at least two samples; got "
@@ -167,7 +167,7 @@ class HarmonicAutoencoder(nn.Module):
         -------
         Reconstruction
         """
-        check.floating("features", features)
+        check.finite("features", check.floating("features", features))
         if features.ndim != 3 or features.shape[-1] != self.encoder.n_bins:
             raise ValueError(
                 f"features must have shape (batch, frames, {self.encoder.n_bins}), as `features` "

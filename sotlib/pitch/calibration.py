@@ -48,7 +48,8 @@ def calibrate_pitch(model: HarmonicAutoencoder, *, notes: int = 64, seed: int = 
     >>> -285 < error < 285
     True
     """
-    check.count("notes", notes)
+    check.instance("model", model, HarmonicAutoencoder)
+    notes, seed = check.count("notes", notes), check.seed("seed", seed)
     low, high = model.pitch_range
     if high < 16 * low:
         raise ValueError(

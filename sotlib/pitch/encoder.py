@@ -65,10 +65,9 @@ class PitchEncoder(nn.Module):
 
     def __init__(self, *, n_bins: int = 285, harmonics: int = 20, dropout: float = 0.5):
         super().__init__()
-        self.n_bins = check.count("n_bins", n_bins)
-        check.count("harmonics", harmonics)
-        if not check.is_number(dropout) or not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1; got {dropout!r}.")
+        self.n_bins = n_bins = check.count("n_bins", n_bins)
+        harmonics = check.count("harmonics", harmonics)
+        self.dropout = check.number("dropout", dropout, least=0, below=1)
         first, second, third, fourth, last = CHANNELS
         self.norm = nn.LayerNorm(n_bins)
         self.spread = nn.Conv1d(1, first, KERNEL, padding="same")
@@ -76,7 +75,6 @@ class PitchEncoder(nn.Module):
         self.pointwise = nn.ModuleList(
             nn.Conv1d(a, b, 1) for a, b in ((first, second), (second, third), (third, fourth))
         )
-        self.dropout = dropout
         self.to_features = nn.Conv1d(fourth, last, 1)
         features = last * n_bins
         self.toeplitz = nn.Parameter(torch.empty(features + n_bins - 1))
@@ -102,7 +100,8 @@ class PitchEncoder(nn.Module):
             ``logits`` (batch, bins) and ``amplitudes`` (batch, harmonics), the latter between 0
             and 2; under autocast in the dtype of `spectra` too.
         """
-        check.floating("spectra", spectra)
+        check.finite("spectra", check.floating("spectra", spectra))
+        check.generator("generator", generator)
         if spectra.ndim != 2 or spectra.shape[1] != self.n_bins:
             raise ValueError(
                 f"spectra must have shape (batch, {self.n_bins}); got {tuple(spectra.shape)}. Put "

@@ -8,6 +8,8 @@ from sotlib.pitch.autoencoder import BINS_PER_OCTAVE
 from sotlib.pitch.encoder import PitchEncoder
 from sotlib.pitch.scale import soft_argmax
 
+STEEPEST = 1000  # dB per octave; beyond it single precision has no bin but the first
+
 
 def equivariance_loss(
     encoder: PitchEncoder,
@@ -69,9 +71,14 @@ def equivariance_loss(
     >>> loss.shape, bool(loss > 0)
     (torch.Size([]), True)
     """
-    check.count("largest_shift", largest_shift)
-    if not check.is_number(tilt) or not 0 <= tilt < float("inf"):
-        raise ValueError(f"tilt must be a finite number of at least 0, in dB; got {tilt!r}.")
+    if not hasattr(encoder, "n_bins"):
+        raise TypeError(
+            "encoder must be a PitchEncoder, or a module that has its n_bins and its output; got "
+            f"{type(encoder).__name__}."
+        )
+    largest_shift = check.count("largest_shift", largest_shift)
+    tilt = check.number("tilt", tilt, least=0, most=STEEPEST)
+    check.generator("generator", generator)
     bins = encoder.n_bins
     if largest_shift >= bins:
         raise ValueError(f"largest_shift must be below the {bins} bins; got {largest_shift}.")

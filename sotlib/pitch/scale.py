@@ -42,8 +42,8 @@ def soft_argmax(logits: Tensor, *, temperature: float = 0.1) -> Tensor:
     >>> soft_argmax(torch.tensor([0.0, 0.0, 10.0, 0.0, 0.0]))
     tensor(0.5000)
     """
-    check.floating("logits", logits)
-    check.positive("temperature", temperature)
+    check.finite("logits", check.floating("logits", logits))
+    temperature = check.positive("temperature", temperature)
     if logits.ndim == 0 or logits.shape[-1] < 2:
         raise ValueError(f"logits must have at least two bins; got shape {tuple(logits.shape)}.")
     position = torch.linspace(0, 1, logits.shape[-1], dtype=logits.dtype, device=logits.device)
@@ -84,7 +84,8 @@ def unit_to_hz(unit: Tensor, *, low: float, high: float) -> Tensor:
     >>> hz_to_unit(torch.tensor([100.0, 200.0, 800.0]), low=100.0, high=400.0)
     tensor([0.0000, 0.5000, 1.5000])
     """
-    return low * torch.exp(_tensor("unit", unit) * _span(low, high))
+    span = _span(low, high)
+    return float(low) * torch.exp(check.finite("unit", check.floating("unit", unit)) * span)
 
 
 def hz_to_unit(frequency: Tensor, *, low: float, high: float) -> Tensor:
@@ -111,16 +112,13 @@ def hz_to_unit(frequency: Tensor, *, low: float, high: float) -> Tensor:
     -----
     Explained in chapter ``sot/autoencoder``. For an example see `unit_to_hz`.
     """
-    return torch.log(_tensor("frequency", frequency) / low) / _span(low, high)
-
-
-def _tensor(name, value):
-    if not isinstance(value, torch.Tensor):
-        raise TypeError(
-            f"{name} must be a torch.Tensor; got {type(value).__name__}. Convert it with "
-            "torch.as_tensor(...)."
+    span = _span(low, high)
+    check.finite("frequency", check.floating("frequency", frequency))
+    if check.holds_anywhere(frequency.detach() < 0):
+        raise ValueError(
+            f"frequency must not be negative; its minimum is {frequency.min().item():.3g} Hz."
         )
-    return value
+    return torch.log(frequency / float(low)) / span
 
 
 def _span(low, high):

@@ -69,9 +69,14 @@ def pretrain_pitch(
     >>> model, sounds = HarmonicAutoencoder(), HarmonicSignals("train", size=100).signals
     >>> pretrain_pitch(model, model.features(sounds), steps=2)
     """
-    check.count("steps", steps, least=0)
-    check.count("batch", batch)
-    check.positive("learning_rate", learning_rate)
+    check.instance("model", model, HarmonicAutoencoder)
+    steps = check.count("steps", steps, least=0)
+    batch = check.count("batch", batch)
+    learning_rate = check.positive("learning_rate", learning_rate)
+    check.flag("calibrated", calibrated)
+    seed = check.seed("seed", seed)
+    if progress is not None:
+        check.function("progress", progress)
     frames = _frames(features, model.encoder.n_bins)
     generator = torch.Generator(device=frames.device).manual_seed(seed)
     optimizer = torch.optim.Adam(model.encoder.parameters(), lr=learning_rate)

@@ -13,6 +13,8 @@ from sotlib.scattering.filters import (
     time_padding,
 )
 
+MOST = 64  # octaves, or wavelets in each: beyond what any signal has
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -40,7 +42,7 @@ class Setting:
 
 def checked_setting(samples, J, Q, J_fr, Q_fr, T, F, padding) -> Setting:
     """Build a Setting, or raise an error that names the argument to change."""
-    J = _integer("J", J, 1)
+    J = _integer("J", J, 1, MOST)
     samples = _integer("samples", samples, 1)
     if samples < 2**J:
         raise ValueError(
@@ -54,7 +56,7 @@ def checked_setting(samples, J, Q, J_fr, Q_fr, T, F, padding) -> Setting:
             f"J = {J} with Q = {Q} leaves no second-order wavelet slower than a first-order one. "
             "Raise J, or lower Q."
         )
-    J_fr, Q_fr = _integer("J_fr", J_fr, 1), _integer("Q_fr", Q_fr, 1)
+    J_fr, Q_fr = _integer("J_fr", J_fr, 1, MOST), _integer("Q_fr", Q_fr, 1, MOST)
     F = _width("F", F, 0, 2**J_fr, "2**J_fr")
     padded_fr = padded_channels(J, Q[0], J_fr, 2**J_fr if F in (0, "global") else F)
     if padded_fr < len(psi1):
@@ -65,14 +67,14 @@ def checked_setting(samples, J, Q, J_fr, Q_fr, T, F, padding) -> Setting:
     T = _width("T", T, 1, 4 * samples, "the padded length")
     padded, left = time_padding(samples, 2**J if T == "global" else T)
     _width("T", T, 1, padded, "the padded length")
-    one_of("padding", padding, ("reflect", "zeros"))
+    padding = one_of("padding", padding, ("reflect", "zeros"))
     psi_fr = frequential_bank(J_fr, Q_fr)
     return Setting(
         samples, J, Q, J_fr, Q_fr, T, F, padding, psi1, psi2, psi_fr, padded, left, padded_fr
     )
 
 
-def _integer(name: str, value, least: int) -> int:
+def _integer(name: str, value, least: int, most: int = 2**31 - 1) -> int:
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -81,6 +83,8 @@ def _integer(name: str, value, least: int) -> int:
         raise TypeError(f"{name} must be an integer; got {value!r}.")
     if number < least:
         raise ValueError(f"{name} must be at least {least}; got {number}.")
+    if number > most:
+        raise ValueError(f"{name} must be at most {most}; got {number}.")
     return number
 
 
@@ -90,7 +94,8 @@ def _pair(name: str, value) -> tuple[int, int]:
             f"{name} must be a pair of integers, wavelets per octave of the first and of the "
             f"second order, such as (8, 1); got {value!r}."
         )
-    return _integer(f"{name}[0]", value[0], 1), _integer(f"{name}[1]", value[1], 1)
+    first, second = (_integer(f"{name}[{k}]", of, 1, MOST) for k, of in enumerate(value))
+    return first, second
 
 
 def _width(name: str, value, least: int, most: int, meaning: str):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from sotlib._core.check import finite, floating
+from sotlib._core import check
 from sotlib._core.precision import full_precision
 from sotlib.scattering.bands import analyse, filter_band, low_pass
 from sotlib.scattering.modulus import averaged_modulus
@@ -129,7 +129,7 @@ class TimeFrequencyScattering(ScatteringPlan):
         Tensor, shape (..., paths, frames)
             Coefficients. Order 0 is signed, the others are moduli.
         """
-        self._check(x)
+        self._check("x", x)
         shape = (*x.shape[:-1], len(self.paths), self.frames)
         if not x.numel():
             return x.new_zeros(shape)
@@ -155,14 +155,15 @@ class TimeFrequencyScattering(ScatteringPlan):
             blocks.append(self._second_order(scalogram, n2, table))
         return torch.cat(blocks, dim=-2).index_select(-2, self._ranks)
 
-    def _check(self, x) -> None:
-        floating("x", x)
+    def _check(self, name, x, *, half=False) -> None:
+        check.audio(name, x, half=half)
         if x.ndim == 0 or x.shape[-1] != self.setting.samples:
             raise ValueError(
-                f"x must hold {self.setting.samples} samples in its last dimension; "
+                f"{name} must hold {self.setting.samples} samples in its last dimension; "
                 f"got shape {tuple(x.shape)}. Build the transform for the length of your signals."
             )
-        finite("x", x)
+        if x.numel():
+            check.level(name, x)
 
     def _pad(self, x: Tensor) -> Tensor:
         s = self.setting

@@ -114,7 +114,7 @@ def modal_rates(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Angular frequencies and decay rates, each (..., modes[0], modes[1])."""
     omega, tau, p, dispersion, alpha = physical
-    first, second = mode_numbers(modes, omega.device)
+    first, second = mode_numbers(checked_modes(modes), omega.device)
     beta = alpha + 1 / alpha
     u = alpha * first**2 + second**2 / alpha
     v = alpha * (first**2 - 1) + (second**2 - 1) / alpha
@@ -151,12 +151,12 @@ def mode_numbers(modes: Sequence[int], device: torch.device) -> tuple[torch.Tens
     return first[:, None], second[None, :]
 
 
-def check_modes(modes: tuple[int, int]) -> None:
-    """Raise ValueError unless `modes` is a pair of whole numbers of at least 1."""
+def checked_modes(modes: tuple[int, int]) -> tuple[int, int]:
+    """`modes` if it is a pair of whole numbers of at least 1, else a ValueError."""
     if not isinstance(modes, tuple | list) or len(modes) != 2:
         raise ValueError(f"modes must be a pair such as (10, 10); got {modes!r}.")
-    for axis, number in enumerate(modes):
-        check.count(f"modes[{axis}]", number)
+    first, second = check.counts("modes", modes)
+    return first, second
 
 
 def physical_parameters(

@@ -36,6 +36,7 @@ class Parameters:
                 f"theta must have shape (..., {len(self.names)}) for {', '.join(self.names)}; "
                 f"got {tuple(theta.shape)}."
             )
+        log10 = check.flag("log10", log10)
         columns = [
             10**column if log10 and is_log else column
             for column, is_log in zip(theta.double().unbind(-1), self.log10, strict=True)

@@ -72,8 +72,8 @@ def arpeggio(
     >>> sound.shape, sound[0, 2**12].item()
     (torch.Size([1, 8192]), 0.0)
     """
-    check.positive("sample_rate", sample_rate)
-    check.count("samples", samples)
+    settings = checked_settings(sample_rate, samples, log10)
+    sample_rate, samples = settings["sample_rate"], settings["samples"]
     half = sample_rate / 2, "half of sample_rate"
     columns = ARPEGGIO.physical(theta, log10=log10, limits={"f0": half, "fm": half})
     f0, fm, gamma = (column[..., None] for column in columns)
@@ -118,13 +118,7 @@ class Arpeggio(nn.Module):
 
     def __init__(self, *, sample_rate: float = 8192, samples: int = 2**15, log10: bool = False):
         super().__init__()
-        check.positive("sample_rate", sample_rate)
-        check.count("samples", samples)
-        self.settings: ArpeggioSettings = {
-            "sample_rate": sample_rate,
-            "samples": samples,
-            "log10": log10,
-        }
+        self.settings = checked_settings(sample_rate, samples, log10)
 
     def forward(self, theta: torch.Tensor) -> torch.Tensor:
         """Sound of each arpeggio: ``(..., 3)`` to ``(..., samples)``."""
@@ -133,3 +127,12 @@ class Arpeggio(nn.Module):
     def extra_repr(self) -> str:
         """Show the settings when printed."""
         return ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+
+
+def checked_settings(sample_rate, samples, log10) -> ArpeggioSettings:
+    """Arguments of `arpeggio`, or an error that names the wrong one."""
+    return {
+        "sample_rate": check.positive("sample_rate", sample_rate),
+        "samples": check.count("samples", samples),
+        "log10": check.flag("log10", log10),
+    }

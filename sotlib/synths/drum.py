@@ -10,7 +10,7 @@ from sotlib._core import check
 from sotlib.synths._drum_modes import (
     LOG10,
     PARAMETERS,
-    check_modes,
+    checked_modes,
     modal_amplitudes,
     modal_decays,
     modal_frequencies,
@@ -98,7 +98,8 @@ def rectangular_drum(
     >>> sound.shape, sound.abs().max().item()
     (torch.Size([1, 4096]), 1.0)
     """
-    _check_settings(sample_rate, samples, modes, rejection)
+    settings = checked_settings(sample_rate, samples, modes, log10, rejection, normalize)
+    sample_rate, samples = settings["sample_rate"], settings["samples"]
     physical = physical_parameters(theta, log10=log10, sample_rate=sample_rate)
     angular, decay = modal_rates(physical, modes)
     heard = _below_nyquist(angular, math.pi * sample_rate, rejection)
@@ -155,15 +156,7 @@ class RectangularDrum(nn.Module):
         normalize: bool = True,
     ):
         super().__init__()
-        _check_settings(sample_rate, samples, modes, rejection)
-        self.settings: DrumSettings = {
-            "sample_rate": sample_rate,
-            "samples": samples,
-            "modes": modes,
-            "log10": log10,
-            "rejection": rejection,
-            "normalize": normalize,
-        }
+        self.settings = checked_settings(sample_rate, samples, modes, log10, rejection, normalize)
 
     def forward(self, theta: torch.Tensor) -> torch.Tensor:
         """Sound of each drum: ``(..., 5)`` to ``(..., samples)``."""
@@ -174,11 +167,16 @@ class RectangularDrum(nn.Module):
         return ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
 
 
-def _check_settings(sample_rate, samples, modes, rejection) -> None:
-    check.positive("sample_rate", sample_rate)
-    check.count("samples", samples)
-    check_modes(modes)
-    check.one_of("rejection", rejection, REJECTIONS)
+def checked_settings(sample_rate, samples, modes, log10, rejection, normalize) -> DrumSettings:
+    """Arguments of `rectangular_drum`, or an error that names the wrong one."""
+    return {
+        "sample_rate": check.positive("sample_rate", sample_rate),
+        "samples": check.count("samples", samples),
+        "modes": checked_modes(modes),
+        "log10": check.flag("log10", log10),
+        "rejection": check.one_of("rejection", rejection, REJECTIONS),
+        "normalize": check.flag("normalize", normalize),
+    }
 
 
 def _below_nyquist(angular: torch.Tensor, limit: float, rejection: str) -> torch.Tensor:

@@ -71,11 +71,10 @@ class HarmonicSynth(TableModule):
         first_phase: Literal[1, 0] = 1,
     ):
         super().__init__()
-        check.one_of("first_phase", first_phase, (1, 0))
-        self.first_phase = first_phase
+        self.first_phase = check.one_of("first_phase", first_phase, (1, 0))
         self.samples = check.count("samples", samples)
         self.sample_rate = check.positive("sample_rate", sample_rate)
-        self.roll_off = bool(roll_off)
+        self.roll_off = check.flag("roll_off", roll_off)
         if self.roll_off:
             taps, half = _roll_off_filter(self.sample_rate), TAPS // 2
             padded = np.zeros(self.samples + TAPS)

@@ -56,11 +56,14 @@ def sinusoid(
     >>> sinusoid(1.0, samples=4, sample_rate=4).round(decimals=3) + 0.0
     tensor([ 0.,  1.,  0., -1.])
     """
-    frequency = _double(frequency, device)
-    amplitude, phase = (_double(v, frequency.device) for v in (amplitude, phase))
-    check.count("samples", samples)
-    check.positive("sample_rate", sample_rate)
+    frequency = check.real_numbers("frequency", frequency, check.device("device", device))
+    amplitude = check.real_numbers("amplitude", amplitude, frequency.device)
+    phase = check.real_numbers("phase", phase, frequency.device)
+    samples = check.count("samples", samples)
+    sample_rate = check.positive("sample_rate", sample_rate)
+    check.dtype("dtype", dtype, half=True)
     _check_frequency("frequency", frequency, sample_rate)
+    _check_shapes(frequency=frequency, amplitude=amplitude, phase=phase)
     time = torch.arange(samples, dtype=torch.float64, device=frequency.device) / sample_rate
     angle = 2 * torch.pi * frequency[..., None] * time + phase[..., None]
     return (amplitude[..., None] * torch.sin(angle)).to(dtype)
@@ -113,15 +116,17 @@ def harmonic_signal(
     >>> harmonic_signal(220.0, [1.0, 0.5], samples=16000, sample_rate=16000).shape
     torch.Size([16000])
     """
-    f0 = _double(f0, device)
-    amplitudes = _double(amplitudes, f0.device)
+    f0 = check.real_numbers("f0", f0, check.device("device", device))
+    amplitudes = check.real_numbers("amplitudes", amplitudes, f0.device)
     if amplitudes.ndim == 0 or amplitudes.shape[-1] == 0:
         raise ValueError(
             f"amplitudes must list at least one harmonic; got shape {tuple(amplitudes.shape)}."
         )
-    check.positive("sample_rate", sample_rate)
+    sample_rate = check.positive("sample_rate", sample_rate)
+    check.dtype("dtype", dtype, half=True)
     _check_frequency("f0", f0, sample_rate)
-    phases = _double(phases, f0.device)
+    phases = check.real_numbers("phases", phases, f0.device)
+    _check_shapes(f0=f0[..., None], amplitudes=amplitudes, phases=phases)
     phases = phases.expand(torch.broadcast_shapes(phases.shape, amplitudes.shape))
     signal = f0.new_zeros(())
     for k in range(amplitudes.shape[-1]):  # one at a time: a batch of all harmonics is large
@@ -138,16 +143,22 @@ def harmonic_signal(
     return signal.to(dtype)
 
 
-def _double(value: float | Sequence[float] | Tensor, device: str | torch.device | None) -> Tensor:
-    """In double precision; without a device a tensor stays where it is, whatever the default."""
-    device = value.device if device is None and isinstance(value, Tensor) else device
-    return torch.as_tensor(value, dtype=torch.float64, device=device)
-
-
 def _check_frequency(name, frequency, sample_rate):
+    if frequency.numel() == 0:
+        raise ValueError(f"{name} must not be empty; got shape {tuple(frequency.shape)}.")
     low, high = torch.aminmax(frequency.detach())
     if not (low >= 0 and high <= sample_rate / 2):
         raise ValueError(
             f"{name} must lie between 0 and half the sample rate, {sample_rate / 2:g} Hz; got "
             f"values from {low.item():g} to {high.item():g}."
         )
+
+
+def _check_shapes(**tensors):
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    try:
+        torch.broadcast_shapes(*shapes.values())
+    except RuntimeError:
+        raise ValueError(
+            f"{', '.join(shapes)} must have shapes that broadcast; got {shapes}."
+        ) from None

@@ -82,7 +82,7 @@ class Transform(TableModule):
         ValueError
             If `scaling` is unknown.
         """
-        check.one_of("scaling", scaling, SCALINGS)
+        scaling = check.one_of("scaling", scaling, SCALINGS)
         frequencies = self.frequencies
         if scaling == "absolute":
             return frequencies
@@ -92,7 +92,7 @@ class Transform(TableModule):
         return (frequencies - frequencies[0]) / span
 
     def _check_input(self, x):
-        check.floating("x", x)
+        check.audio("x", x)
         if x.ndim == 0:
             raise ValueError(f"x must have shape (..., samples); got a single number, {x.item()}.")
         if x.shape[-1] < self.shortest:

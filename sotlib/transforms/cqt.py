@@ -85,23 +85,32 @@ class CQT(Transform):
         super().__init__(sample_rate)
         self.hop_length = check.count("hop_length", hop_length)
         self.padding = check.one_of("padding", padding, ("reflect", "zeros"))
-        check.positive("fmin", fmin)
-        check.count("n_bins", n_bins)
-        check.count("bins_per_octave", bins_per_octave)
-        if not gamma >= 0:
-            raise ValueError(f"gamma, a bandwidth in Hz, must be at least 0; got {gamma!r}.")
+        sample_rate, fmin = self.sample_rate, check.positive("fmin", fmin)
+        n_bins = check.count("n_bins", n_bins)
+        bins_per_octave = check.count("bins_per_octave", bins_per_octave, most=10**6)
+        gamma = check.number("gamma", gamma, least=0, most=sample_rate)  # a bandwidth in Hz
         if fmax is not None:
-            if not fmax > fmin:
+            if not check.positive("fmax", fmax) > fmin:
                 raise ValueError(f"fmax must exceed fmin={fmin} Hz; got {fmax!r}.")
             n_bins = math.ceil(bins_per_octave * math.log2(fmax / fmin))
         highest, fits = fmin * 2 ** ((n_bins - 1) / bins_per_octave), sample_rate / 2 / fmin
         if highest > sample_rate / 2:
+            if fmax is not None:
+                raise ValueError(
+                    f"fmax must not exceed half the sample rate, {sample_rate / 2:g} Hz; got "
+                    f"{fmax!r}."
+                )
             most = max(0, math.floor(bins_per_octave * math.log2(fits)) + 1)
             raise ValueError(
                 f"n_bins={n_bins} reaches {highest:.0f} Hz, above half the sample rate "
                 f"({sample_rate / 2:.0f} Hz). From fmin={fmin} Hz at most {most} bins fit."
             )
         scipy_window(window, 16)  # a clear error for an unknown name
+        if not (isinstance(window, str) or (isinstance(window, tuple) and window[0] == "gaussian")):
+            raise ValueError(
+                f"window must be a name or ('gaussian', decibels), of which nnAudio can make "
+                f"kernels; got {window!r}."
+            )
         q = 1 / (2 ** (1 / bins_per_octave) - 1)
         from nnAudio.utils import create_cqt_kernels  # takes half a second to import
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sotlib._core import check
 from sotlib._core.precision import full_precision
-from sotlib.transforms.base import Transform
+from sotlib.transforms.base import SCALINGS, Transform
 from sotlib.transforms.stft import STFT
 
 
@@ -57,7 +57,7 @@ class MelSpectrogram(Transform):
     ):
         super().__init__(sample_rate)
         check.count("n_mels", n_mels)
-        self.square_magnitude = bool(square_magnitude)
+        self.square_magnitude = check.flag("square_magnitude", square_magnitude)
         self.stft = STFT(
             fft_size=fft_size,
             hop_length=hop_length,
@@ -79,6 +79,7 @@ class MelSpectrogram(Transform):
         self, scaling: Literal["normalized", "normalized_linear", "absolute"] = "normalized"
     ) -> Tensor:
         """Where the bands lie, shape `(n_mels,)`; see `Transform.positions` and the notes above."""
+        scaling = check.one_of("scaling", scaling, SCALINGS)
         linear = "normalized_linear" if scaling == "normalized" else scaling
         return super().positions(linear)
 

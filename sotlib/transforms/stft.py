@@ -79,15 +79,15 @@ class STFT(Transform):
         super().__init__(sample_rate)
         self.fft_size = check.count("fft_size", fft_size)
         self.hop_length = check.count("hop_length", hop_length)
-        self.win_length = check.count("win_length", win_length or fft_size)
+        self.win_length = check.count("win_length", fft_size if win_length is None else win_length)
         if self.win_length > fft_size:
             raise ValueError(f"win_length must not exceed fft_size={fft_size}; got {win_length}.")
         self.padding = check.one_of("padding", padding, PADDINGS)
-        self.square_magnitude = bool(square_magnitude)
+        self.square_magnitude = check.flag("square_magnitude", square_magnitude)
         frame = np.zeros(fft_size)
         start = (fft_size - self.win_length) // 2
         frame[start : start + self.win_length] = scipy_window(window, self.win_length)
-        if normalized:
+        if check.flag("normalized", normalized):
             frame = frame / fft_size**0.5
         self.add_table("frame", frame)
         self.add_table("frequencies", np.fft.rfftfreq(fft_size, 1 / sample_rate))
@@ -109,7 +109,7 @@ class STFT(Transform):
 
     def window(self, dtype: torch.dtype) -> Tensor:
         """What frames are multiplied by, `(fft_size,)`."""
-        return self.tables(dtype)("frame")
+        return self.tables(check.dtype("dtype", dtype))("frame")
 
     def windowed(self, x: Tensor) -> Tensor:
         """Windowed frames `(batch, frames, fft_size)` of signals `(batch, samples)`."""
@@ -145,8 +145,14 @@ def scipy_window(name, length):
     import scipy.signal  # takes half a second, so only where it is needed
 
     try:
-        return scipy.signal.get_window(name, length, fftbins=True)
-    except (ValueError, TypeError) as error:
+        if isinstance(name, bool):
+            raise TypeError("a bool")
+        with np.errstate(all="ignore"):
+            window = scipy.signal.get_window(name, length, fftbins=True)
+        if not (np.isfinite(window).all() and window.any()):
+            raise ValueError("its values are not finite, or all 0")
+        return window
+    except Exception as error:  # SciPy raises that very class, too
         raise ValueError(
             f"window must be a name known to scipy.signal.get_window, such as 'flattop', 'hann' or "
             f"'boxcar'; got {name!r} ({error})."

@@ -30,7 +30,7 @@ class Grid:
     @classmethod
     def of(cls, mass, *, freqs, times, time_scale, suffix=""):
         """Check the axes of ``mass`` (..., bins, frames); None stands for bin or frame indices."""
-        check.positive("time_scale", time_scale)
+        time_scale = check.positive("time_scale", time_scale)
         bins, frames = mass.shape[-2:]
         freqs = _axis(f"freqs{suffix}", freqs, bins, "bins", mass.device)
         times = _axis(f"times{suffix}", times, frames, "frames", mass.device)
@@ -40,13 +40,12 @@ class Grid:
 def _axis(name, values, size, noun, device):
     if values is None:
         return torch.arange(size, dtype=torch.float64, device=device)
-    values = torch.as_tensor(values, dtype=torch.float64, device=device).detach()
+    values = check.real_numbers(name, values, device).detach()
     if values.shape != (size,):
         raise ValueError(
             f"{name} must have one value for each of the {size} {noun} of the mass, "
             f"got shape {tuple(values.shape)}"
         )
-    check.finite(name, values)
     if (values.diff() <= 0).any():
         raise ValueError(f"{name} must increase strictly; sort it and the mass along with it")
     return values

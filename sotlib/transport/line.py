@@ -21,10 +21,11 @@ import torch
 from torch import Tensor
 
 from sotlib._core import check
-from sotlib._core.autograd import uncompiled
+from sotlib._core.autograd import first_derivative_only, no_gradient_within, uncompiled
 from sotlib.transport._line_arguments import prepared
 from sotlib.transport._line_sort import first_reaching, solve_by_sorting, take
 
+HIGHEST = 100  # order of a cost: powers of distances beyond it leave what numbers can hold
 NAMES = "a", "b", "positions", "positions_b"
 
 
@@ -86,6 +87,7 @@ def wasserstein_1d(
     >>> wasserstein_1d(x, y, torch.tensor([0.0, 1.0, 2.0]), p=1)
     tensor(1.)
     """
+    cutoff = check.flag("cutoff", cutoff)
     return transport_cost(a, b, positions, positions_b, p=checked_order(p), cutoff=cutoff)
 
 
@@ -95,9 +97,13 @@ def transport_cost(a, b, positions, positions_b, *, p, cutoff, names=NAMES):
     x, y, u, v = (t.requires_grad and torch.is_grad_enabled() for t in arguments)
     wanted = x, y, u or v, u or v
     cost, *_ = _Transport.apply(*arguments, p, cutoff, wanted)
-    if check.holds_anywhere(cost.isnan()):  # cheaper than looking at all masses beforehand
+    if check.holds_anywhere(~cost.isfinite()):  # cheaper than looking at all masses beforehand
         check.non_negative(names[0], a)
         check.non_negative(names[1], b)
+        raise ValueError(
+            f"{names[0]}, {names[1]} and {names[2]} are so large that the cost with p = {p:g} "
+            f"overflows {cost.dtype}. Scale them down."
+        )
     return cost
 
 
@@ -157,9 +163,7 @@ def quantiles(a, b, positions, positions_b, *, names=NAMES):
 
 def checked_order(p):
     """Return p as a float if it is an order of transport."""
-    if not check.is_number(p) or not 1 <= p < float("inf"):
-        raise ValueError(f"p, the order of the cost, must be a finite number >= 1; got {p!r}.")
-    return float(p)
+    return float(check.number("p", p, least=1, most=HIGHEST))
 
 
 class _Transport(torch.autograd.Function):
@@ -183,7 +187,7 @@ class _Transport(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, upstream, *second):
-        check.first_derivative_only("wasserstein_1d", *second)
+        first_derivative_only("wasserstein_1d", *second)
         if upstream is None:
             return (None,) * 7
         needed = zip(ctx.saved_tensors, ctx.leading, ctx.needs_input_grad, strict=False)
@@ -194,7 +198,7 @@ class _Transport(torch.autograd.Function):
     @staticmethod
     def jvp(ctx, *tangents):
         p, cutoff, wanted = ctx.options
-        check.no_gradient_within("wasserstein_1d", any(wanted))
+        no_gradient_within("wasserstein_1d", any(wanted))
         arguments, unwanted = ctx.saved_tensors[:4], ctx.saved_tensors[4:]
         by = _Transport.apply(*arguments, p, cutoff, (True,) * 4)[1:]
         along = sum((g * t).sum(-1) for g, t in zip(by, tangents, strict=False) if t is not None)

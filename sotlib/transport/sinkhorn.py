@@ -14,7 +14,6 @@ their :math:`k` in the cost is :math:`\kappa^2`; in their sliced distance :math:
 :math:`t` itself and is :math:`\kappa`.
 """
 
-import math
 import warnings
 from collections.abc import Sequence
 
@@ -169,18 +168,25 @@ def plane_grids(a, b, freqs, times, freqs_b, times_b, time_scale) -> tuple[Grid,
     return grid_a, Grid.of(b, freqs=freqs_b, times=times_b, time_scale=time_scale, suffix="_b")
 
 
-def checked_settings(epsilon, max_iter, tol, epsilon_scaling, over_relaxation, marginal_penalty):
+def checked_settings(
+    epsilon, max_iter, tol, epsilon_scaling=True, over_relaxation=True, marginal_penalty=None
+):
     """Return the solver's `Settings`, or raise."""
-    check.positive("epsilon", epsilon)
-    check.count("max_iter", max_iter)
-    if isinstance(tol, bool) or not isinstance(tol, (int, float)) or not 0 <= tol < math.inf:
-        raise ValueError(f"tol must be a number of at least 0; got {tol!r}.")
     if marginal_penalty is not None:
-        check.positive("marginal_penalty", marginal_penalty)
+        marginal_penalty = _relative("marginal_penalty", marginal_penalty)
     return Settings(
-        float(epsilon), max_iter, float(tol), bool(epsilon_scaling), bool(over_relaxation),
+        _relative("epsilon", epsilon),
+        check.count("max_iter", max_iter),
+        check.number("tol", tol, least=0),
+        check.flag("epsilon_scaling", epsilon_scaling),
+        check.flag("over_relaxation", over_relaxation),
         marginal_penalty,
-    )  # fmt: skip
+    )
+
+
+def _relative(name, value):
+    """A fraction of the largest cost; beyond these limits double precision has no digits left."""
+    return check.number(name, check.positive(name, value), least=1e-10, most=1e10)
 
 
 def unit_masses(a, b, *, balanced):

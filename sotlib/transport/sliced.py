@@ -18,7 +18,7 @@ from sotlib._core import check
 from sotlib._core.apart import apart
 from sotlib._core.autograd import uncompiled
 from sotlib.transport._plane import Grid, check_balance, check_masses
-from sotlib.transport.line import wasserstein_1d
+from sotlib.transport.line import checked_order, wasserstein_1d
 
 # Positions closer than this fraction of their range are one: cos and sin round differently.
 MERGE_TOLERANCE = 1e-12
@@ -109,7 +109,10 @@ def sliced_wasserstein(
     check_balance(
         a, b, "normalise both; for different loudness see sinkhorn_grid(marginal_penalty=…)"
     )
-    check.count("n_projections", n_projections)
+    n_projections, p = check.count("n_projections", n_projections), checked_order(p)
+    half_circle = check.flag("half_circle", half_circle)
+    apply_root = check.flag("apply_root", apply_root)
+    check.generator("generator", generator)
 
     def lines():
         grid = Grid.of(a, freqs=freqs, times=times, time_scale=time_scale)
@@ -139,8 +142,6 @@ def directions(n_projections, *, half_circle=False):
 
 
 def _random_directions(n_projections, half_circle, generator):
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator must be a torch.Generator, got {type(generator).__name__}")
     draw = torch.rand(
         n_projections, generator=generator, device=generator.device, dtype=torch.float64
     )

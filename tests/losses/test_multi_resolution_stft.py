@@ -84,8 +84,8 @@ def test_gradient_is_finite(generator, case):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fft_sizes": (512,)}, "same number of entries, at least one; got 1, 3 and 3"),
-        ({"fft_sizes": 512}, "must be sequences of int; got 512"),
+        ({"fft_sizes": (512,)}, "same number of entries; got 1, 3 and 3"),
+        ({"fft_sizes": 512}, "fft_sizes must be a sequence of at least one int; got 512"),
         ({"reduction": "max"}, "reduction must be one of 'mean', 'sum', 'none'"),
         ({"win_lengths": (2000, 1200, 240)}, "win_length must not exceed fft_size=1024"),
     ],

@@ -86,3 +86,9 @@ def test_wrong_arguments(scaler):
         ParameterScaler.fit(THETA * float("nan"), log10=LOG10)
     with pytest.raises(ValueError, match=r"theta must be \(2 or more sounds, d\)"):
         ParameterScaler.fit(THETA[:1], log10=LOG10)
+
+
+def test_casting_rounds_no_limit(scaler):
+    limits = scaler.low.clone()
+    scaler.half()
+    torch.testing.assert_close(scaler.low, limits, rtol=0, atol=0)

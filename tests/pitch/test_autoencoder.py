@@ -256,7 +256,7 @@ class TestBadInput:
             ({"samples": 0}, "samples must be an integer of at least 1"),
             ({"harmonics": 0}, "harmonics must be an integer of at least 1"),
             ({"temperature": 0.0}, "temperature must be a finite number above 0"),
-            ({"dropout": 1.5}, "dropout must be at least 0 and below 1"),
+            ({"dropout": 1.5}, "dropout must be a finite number of at least 0 and below 1"),
         ],
     )
     def test_options(self, options, message):
@@ -280,8 +280,12 @@ class TestBadInput:
             model(features[:, :1].double())
 
     def test_a_diverged_model_is_told_apart(self, small):
-        with pytest.raises(ValueError, match="f0 must be finite"):
+        with pytest.raises(ValueError, match="features must be finite"):
             small[0](torch.full((1, 1, 213), math.nan))
+        model = copy.deepcopy(small[0])
+        model.encoder.toeplitz.data.fill_(math.nan)
+        with pytest.raises(ValueError, match=r"logits must be finite.* a diverged model"):
+            model(torch.ones(1, 1, 213))
 
     def test_sounds(self, small):
         with pytest.raises(ValueError, match=r"sound must have shape .* at least two samples"):

@@ -329,10 +329,16 @@ class TestBadInput:
         [
             ({"n_bins": 0}, "n_bins must be an integer of at least 1; got 0"),
             ({"harmonics": 2.0}, "harmonics must be an integer of at least 1; got 2.0"),
-            ({"dropout": 1.0}, "dropout must be at least 0 and below 1; got 1.0"),
-            ({"dropout": -0.1}, "dropout must be at least 0 and below 1"),
-            ({"dropout": "x"}, "dropout must be at least 0 and below 1; got 'x'"),
-            ({"dropout": math.nan}, "dropout must be at least 0 and below 1"),
+            (
+                {"dropout": 1.0},
+                "dropout must be a finite number of at least 0 and below 1; got 1.0",
+            ),
+            ({"dropout": -0.1}, "dropout must be a finite number of at least 0 and below 1"),
+            (
+                {"dropout": "x"},
+                "dropout must be a finite number of at least 0 and below 1; got 'x'",
+            ),
+            ({"dropout": math.nan}, "dropout must be a finite number of at least 0 and below 1"),
         ],
     )
     def test_options(self, options, message):

@@ -199,7 +199,7 @@ class TestBadInput:
         [
             ({"largest_shift": 0}, "largest_shift must be an integer of at least 1; got 0"),
             ({"largest_shift": 285}, "largest_shift must be below the 285 bins; got 285"),
-            ({"tilt": -1.0}, "tilt must be a finite number of at least 0, in dB; got -1"),
+            ({"tilt": -1.0}, "tilt must be a finite number of at least 0 and at most 1000; got -1"),
             ({"tilt": math.nan}, "tilt must be a finite number"),
             ({"temperature": 0}, "temperature must be a finite number above 0; got 0"),
         ],

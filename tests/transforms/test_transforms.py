@@ -271,7 +271,7 @@ class TestBadInput:
             (lambda: CQT(fmin=-1.0), "fmin must be a finite number above 0"),
             (lambda: CQT(n_bins=400), "at most 303 bins fit"),
             (lambda: CQT(fmin=100.0, fmax=50.0), "fmax must exceed fmin=100.0"),
-            (lambda: CQT(gamma=-1.0), "gamma, a bandwidth in Hz, must be at least 0"),
+            (lambda: CQT(gamma=-1.0), "gamma must be a finite number of at least 0"),
             (lambda: CQT(window="square"), "window must be a name known"),
             (lambda: CQT(padding="end"), "padding must be one of 'reflect', 'zeros'"),
         ],

@@ -402,10 +402,10 @@ class TestBadInput:
                 ValueError,
                 "a must not be empty",
             ),
-            ({"p": 0.5}, ValueError, "p, the order of the cost, must be a finite number >= 1"),
+            ({"p": 0.5}, ValueError, "p must be a finite number of at least 1"),
             ({"x": torch.ones(2, 3).half()}, TypeError, "a must be float32 or float64"),
-            ({"p": "2"}, ValueError, "p, the order of the cost"),
-            ({"p": float("inf")}, ValueError, "p, the order of the cost"),
+            ({"p": "2"}, ValueError, "p must be a finite number of at least 1"),
+            ({"p": float("inf")}, ValueError, "p must be a finite number of at least 1"),
         ],
     )
     def test_is_named(self, options, error, message):

@@ -550,7 +550,7 @@ GOOD = torch.full((3, 4), 1 / 12)
             "marginal_penalty must be a finite number above 0",
         ),
         ({"max_iter": 0}, ValueError, "max_iter must be an integer of at least 1"),
-        ({"tol": -1.0}, ValueError, "tol must be a number of at least 0"),
+        ({"tol": -1.0}, ValueError, "tol must be a finite number of at least 0"),
     ],
 )
 @pytest.mark.parametrize("function", [sinkhorn_grid, sinkhorn_divergence])

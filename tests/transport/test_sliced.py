@@ -181,7 +181,7 @@ GOOD = torch.full((3, 4), 1 / 12)
         ({"time_scale": -1.0}, ValueError, "time_scale must be a finite number above 0"),
         ({"n_projections": 0}, ValueError, "n_projections must be an integer"),
         ({"generator": 3}, TypeError, "generator must be a torch.Generator"),
-        ({"p": 0.5}, ValueError, "p, the order of the cost"),
+        ({"p": 0.5}, ValueError, "p must be a finite number of at least 1"),
     ],
 )
 def test_bad_input_says_what_to_do(arguments, error, match):

@@ -54,10 +54,14 @@ def slopes(spectrum, power, grad, magnitude, size):
     """
     for row in range(grad.shape[0]):
         pairs, slope, x = spectrum[row], grad[row], magnitude[row]
+        zero = slope[0] * 0
+        one = zero + 1
         for k in range(slope.shape[0]):
             scale = slope[k]
-            if power == 1:
-                scale = scale / (x[k] + x[k]) if x[k] > 0 else scale * 0
+            if power == 1:  # first the direction: the slope over a small magnitude may overflow
+                half = one / (x[k] + x[k]) if x[k] > 0 else zero
+                pairs[2 * k] *= half
+                pairs[2 * k + 1] *= half
             pairs[2 * k] *= scale
             pairs[2 * k + 1] *= scale
         _double_edges(pairs, size)
@@ -74,6 +78,7 @@ def differences(
     """
     frames = ours.shape[0] // sums.shape[0]
     zero = linear * 0
+    one = zero + 1
     for row in range(ours.shape[0]):
         pairs, x, y = spectrum[row], ours[row], other[row]
         log_x, log_y = log_ours[row], log_other[row]
@@ -95,9 +100,9 @@ def differences(
                     direction = logarithmic * (difference + difference)
                     log_sum += difference * difference
                 slope += direction / x[k] if x[k] >= floor else zero
-            scale = slope / (x[k] + x[k]) if x[k] > zero else zero
-            pairs[2 * k] *= scale
-            pairs[2 * k + 1] *= scale
+            half = one / (x[k] + x[k]) if x[k] > zero else zero
+            pairs[2 * k] = pairs[2 * k] * half * slope
+            pairs[2 * k + 1] = pairs[2 * k + 1] * half * slope
         _double_edges(pairs, size)
         sums[row // frames, 0] += linear_sum
         sums[row // frames, 1] += log_sum

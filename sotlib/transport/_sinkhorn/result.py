@@ -6,7 +6,7 @@ from functools import cached_property
 
 import torch
 
-from sotlib._core import check
+from sotlib._core.autograd import first_derivative_only, no_gradient_within
 from sotlib.transport._plane import ground_cost_parts
 from sotlib.transport._sinkhorn.solver import Solution
 
@@ -164,7 +164,7 @@ class _WithGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad, *second):
-        check.first_derivative_only("sinkhorn_grid", *second)
+        first_derivative_only("sinkhorn_grid", *second)
         if grad is None:
             return (None,) * 5
         grad_a, grad_b = ctx.saved_tensors
@@ -173,7 +173,7 @@ class _WithGradient(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx, *tangents):
-        check.no_gradient_within("sinkhorn_grid", ctx.wanted)
+        no_gradient_within("sinkhorn_grid", ctx.wanted)
         pairs = zip(ctx.saved_tensors, tangents, strict=False)
         along = sum((g * t).sum((-2, -1)) for g, t in pairs if t is not None)
         return along, *(torch.zeros_like(t) for t in ctx.saved_tensors)
