@@ -189,3 +189,10 @@ def test_recorded_results_of_this_repository_are_readable(root):
     scripts = {path.stem.removeprefix("bench_") for path in (root / "benchmarks").glob("*.py")}
     shown = {name for name in scripts if f"(bench-{name})=" in found[NAME]}
     assert "transforms" in shown
+
+
+def test_a_file_instead_of_a_folder_is_named_before_anything_runs(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit):
+        main(["nothing.py", "--out", str(tmp_path / "file")])
+    assert "file is a file: give a folder" in capsys.readouterr().err
