@@ -70,7 +70,8 @@ def start():
 def uninterrupted(start, tmp_path_factory):
     """Its outcome, and how long it took."""
     folder = tmp_path_factory.mktemp("soak")
-    start(tmp_path_factory.mktemp("first"))[0].join()  # imports
+    first = start(tmp_path_factory.mktemp("first"))  # imports
+    first[0].join()
     begun = time.monotonic()
     process, _ = start(folder)
     process.join()
