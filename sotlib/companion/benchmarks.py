@@ -197,6 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args(arguments)
+    if options.out.exists() and not options.out.is_dir():
+        parser.error(f"--out {options.out} is a file: give a folder")
     torch.set_num_threads(options.threads)
     scripts = options.script or sorted(Path("benchmarks").glob("bench_*.py"))
     faults = []

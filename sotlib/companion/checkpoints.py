@@ -16,9 +16,11 @@ from safetensors.torch import save_file
 
 from sotlib.companion.files import replacing
 
+AGAIN = "move it away and repeat the run that wrote it"
+
 
 class CheckpointError(ValueError):
-    """A checkpoint is damaged; the message names the file."""
+    """A checkpoint is damaged or of another kind; the message names the file."""
 
 
 def save_checkpoint(path: str | os.PathLike, tensors: Mapping, numbers: Mapping) -> None:
@@ -66,7 +68,10 @@ def save_checkpoint(path: str | os.PathLike, tensors: Mapping, numbers: Mapping)
     text = json.dumps(numbers)
     metadata = {"numbers": text, "digest": _digest(tensors, text)}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        try:
+            save_file(tensors, temporary, metadata)
+        except SafetensorError as error:  # as it calls a full disk
+            raise OSError(f"{error}") from error
 
 
 def load_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
@@ -95,27 +100,26 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint {path}")
+        raise FileNotFoundError(f"there is no checkpoint {path}: repeat the run that writes it")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError) as error:
-        raise CheckpointError(f"the checkpoint {path} is damaged ({error})") from None
+        raise CheckpointError(f"the checkpoint {path} is damaged ({error}); {AGAIN}") from None
     if not {"numbers", "digest"} <= metadata.keys():
-        raise CheckpointError(f"{path} is damaged, or was not written by save_checkpoint")
+        raise CheckpointError(f"{path} is damaged, or was not written by save_checkpoint; {AGAIN}")
     text = metadata["numbers"]
-    # The first checkpoints had a digest of their tensors' values alone.
-    if metadata["digest"] not in (_digest(tensors, text), _digest(tensors, None)):
-        raise CheckpointError(f"the checkpoint {path} is damaged (its contents have changed)")
+    if metadata["digest"] != _digest(tensors, text):
+        raise CheckpointError(
+            f"the checkpoint {path} is damaged (its contents have changed); {AGAIN}"
+        )
     return tensors, json.loads(text)
 
 
-def _digest(tensors: Mapping[str, torch.Tensor], numbers: str | None) -> str:
-    digest = hashlib.sha256()
-    if numbers is not None:
-        layout = [(name, str(t.dtype), list(t.shape)) for name, t in sorted(tensors.items())]
-        digest.update(json.dumps([numbers, layout]).encode())
+def _digest(tensors: Mapping[str, torch.Tensor], numbers: str) -> str:
+    layout = [(name, str(t.dtype), list(t.shape)) for name, t in sorted(tensors.items())]
+    digest = hashlib.sha256(json.dumps([numbers, layout]).encode())
     for name in sorted(tensors):
         digest.update(name.encode())
         digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())

@@ -2,7 +2,8 @@
 
 A record is one JSON file under ``results/``: what was computed with which configuration and seeds,
 and its provenance, that is the versions of the libraries, the commit, the machine and the date.
-Neither host names nor paths are recorded.
+Neither host names nor paths are recorded. It holds a digest of itself, and of each file beside it
+that belongs to it, so that damage is noticed wherever it is read.
 """
 
 import json
@@ -14,16 +15,33 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sotlib.companion._digests import content_digest, file_digest
 from sotlib.companion._provenance import provenance
 from sotlib.companion.files import write_atomically
 
-SCHEMA = 1
+SCHEMA = 2
 BUDGETS = ("paper", "reduced")
-_FIELDS = ("schema", "kind", "configuration", "seeds", "budget", "results", "provenance")
+_FIELDS = {
+    "schema": int,
+    "kind": str,
+    "configuration": dict,
+    "seeds": list,
+    "budget": dict,
+    "results": dict,
+    "files": dict,
+    "provenance": dict,
+}
+# Beside a record, but not in the repository (see .gitignore): a clone lacks them.
+_MAY_BE_MISSING = ".safetensors"
+AGAIN = "move it away and repeat the command that wrote it"
 
 
 class RecordError(ValueError):
-    """A recorded result is damaged or incomplete; the message names the file."""
+    """A recorded result cannot be used; the message names the file and says what to do."""
+
+
+class OtherRecordError(RecordError):
+    """It is intact, but of another run or another version."""
 
 
 def write_record(
@@ -36,6 +54,7 @@ def write_record(
     budget: str = "paper",
     reduced: str = "",
     seconds: float | None = None,
+    files: Sequence[str] = (),
 ) -> dict:
     """Write a result with its provenance; a reader never sees half a file.
 
@@ -56,6 +75,8 @@ def write_record(
         What was reduced, needed with ``budget='reduced'``.
     seconds : float, optional
         Wall time of the computation.
+    files : sequence of str
+        Names of files in the same folder that belong to it; they are read along with it.
 
     Returns
     -------
@@ -89,36 +110,52 @@ def write_record(
         "seeds": _plain(list(seeds), "seeds"),
         "budget": {"is": budget, "reduced": reduced},
         "results": _plain(results, "results"),
+        "files": {name: file_digest(path.with_name(name)) for name in files},
         "provenance": provenance() | {"seconds": None if seconds is None else round(seconds, 1)},
     }
+    record["digest"] = content_digest(record)
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(path, text)
     return record
 
 
 def read_record(path: str | os.PathLike) -> dict:
-    """Read one record.
+    """Read one record, after verifying its digest and those of the files that it names.
+
+    A file is read once in a process, as long as its size and date stay. Weights may be missing.
 
     Raises
     ------
     RecordError
-        If the file is missing, damaged or incomplete, or of another schema.
+        If a file is missing or damaged, or the record is of another version.
     """
     path = Path(path)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        digest = content_digest(record) if isinstance(record, dict) else None
     except FileNotFoundError:
         raise RecordError(f"the record {path} does not exist") from None
-    except (ValueError, OSError) as error:
-        raise RecordError(f"the record {path} is damaged: {error}") from None
-    if not isinstance(record, dict):
-        raise RecordError(f"the record {path} is damaged: it is not a JSON object")
-    if missing := [field for field in _FIELDS if field not in record]:
-        raise RecordError(f"the record {path} lacks {', '.join(missing)}: record it again")
+    except OSError as error:
+        raise OtherRecordError(f"the record {path} cannot be read: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"the record {path} is damaged: {error}; {AGAIN}") from None
+    if fault := _fault(record, digest):
+        raise RecordError(f"the record {path} is damaged: {fault}; {AGAIN}")
     if record["schema"] != SCHEMA:
-        raise RecordError(
-            f"the record {path} has schema {record['schema']!r}, but this version reads {SCHEMA}"
+        age = "an older" if record["schema"] < SCHEMA else "a newer"
+        raise OtherRecordError(
+            f"the record {path} is {age} file (schema {record['schema']}; this version reads "
+            f"{SCHEMA}); {AGAIN}"
         )
+    for name, expected in record["files"].items():
+        file = path.with_name(name)
+        if not file.is_file():
+            if file.suffix != _MAY_BE_MISSING:
+                raise RecordError(f"{file} is missing, which the record {path} needs; {AGAIN}")
+        elif file_digest(file) != expected:
+            raise RecordError(
+                f"{file} is damaged, or not what the record {path} was written with; {AGAIN}"
+            )
     return record
 
 
@@ -139,6 +176,34 @@ def read_records(folder: str | os.PathLike, *, kind: str | None = None) -> dict[
     """
     records = {path.stem: read_record(path) for path in sorted(Path(folder).glob("*.json"))}
     return {k: r for k, r in records.items() if kind is None or r["kind"] == kind}
+
+
+def missing_files(path: str | os.PathLike, record: Mapping) -> list[Path]:
+    """Weights that a record names and that are not beside it."""
+    files = [Path(path).with_name(name) for name in record["files"]]
+    return [file for file in files if not file.is_file()]
+
+
+def _fault(record: object, digest: str | None) -> str | None:
+    """What is wrong with the content of a record, if anything."""
+    if not isinstance(record, dict):
+        return "it is not a JSON object"
+    older = type(record.get("schema")) is int and record["schema"] < SCHEMA  # True is no number
+    if "digest" not in record and not older:
+        return "it has no digest"
+    if record.get("digest", digest) != digest:
+        return "its contents have changed since they were written"
+    wrong = [k for k, kind in _FIELDS.items() if not older and type(record.get(k)) is not kind]
+    if wrong:
+        return f"{', '.join(wrong)} must be there, each of its type"
+    names = () if older else record["files"]
+    if bad := [name for name in names if name != os.path.basename(name) or name in ("", "..")]:
+        return f"the file {bad[0]!r} is not beside it"
+    return None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _plain(value: object, where: str) -> object:

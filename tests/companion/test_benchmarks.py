@@ -6,6 +6,7 @@ import mmap
 import pytest
 
 from sotlib.companion import benchmarks
+from sotlib.companion._digests import content_digest
 from sotlib.companion.benchmarks import added_megabytes, check_results, compare, grow, main
 from sotlib.companion.book import BookError
 from sotlib.companion.book.benchmarks import NAME, files
@@ -176,6 +177,7 @@ def test_damaged_records_are_named(recorded):
     folder = recorded()
     record = json.loads((folder / "adding.json").read_text())
     record["results"]["rows"][1]["ratio"] = 1.0
+    record["digest"] = content_digest(record)
     (folder / "adding.json").write_text(json.dumps(record))
     with pytest.raises(BookError, match=r"adding\.json is damaged: .* has not the ratio 12\.5"):
         files(folder)
@@ -189,3 +191,10 @@ def test_recorded_results_of_this_repository_are_readable(root):
     scripts = {path.stem.removeprefix("bench_") for path in (root / "benchmarks").glob("*.py")}
     shown = {name for name in scripts if f"(bench-{name})=" in found[NAME]}
     assert "transforms" in shown
+
+
+def test_a_file_instead_of_a_folder_is_named_before_anything_runs(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit):
+        main(["nothing.py", "--out", str(tmp_path / "file")])
+    assert "file is a file: give a folder" in capsys.readouterr().err

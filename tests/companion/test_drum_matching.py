@@ -1,9 +1,12 @@
 """The drum paper's experiment: resuming, and what a record holds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from smoke import killed_at, numbers, stopped_at
 
+from sotlib.companion.arrays import read_arrays
 from sotlib.companion.checkpoints import CheckpointError
 from sotlib.companion.experiments.drum import data as drum_data
 from sotlib.companion.experiments.drum import matching as drum_matching
@@ -148,6 +151,22 @@ def test_wrong_arguments_are_named(change, message, tmp_path):
     arguments = {"row": "pnp", "seed": 0, "budget": "smoke"} | change
     with pytest.raises(ValueError, match=message):
         drum_matching.run(**arguments, folder=tmp_path)
+
+
+def test_what_all_runs_share_is_written_once(drums, tmp_path):
+    """Records name it with its digest: another device's rounding must not change it."""
+    path = drum_data.keep_sounds(tmp_path / "sounds.npz", drums.folds)
+    written = read_arrays(path)
+    fold = drums.folds["test"]
+    rounded = {**drums.folds, "test": replace(fold, metric=fold.metric * (1 + 1e-6))}
+    content = path.read_bytes()
+    drum_data.keep_sounds(path, rounded)
+    assert path.read_bytes() == content
+    path.write_bytes(content[:-9])
+    drum_data.keep_sounds(path, drums.folds)
+    assert path.read_bytes() == content
+    drum_data.keep_sounds(path, {**drums.folds, "test": replace(fold, scaled=-fold.scaled)})
+    np.testing.assert_array_equal(read_arrays(path)["test_scaled"], -written["test_scaled"])
 
 
 def test_damaged_weights_are_named(results, drum_folder, tmp_path):

@@ -1,6 +1,7 @@
 """Recorded results: what goes in comes out, with its provenance, and damage is named."""
 
 import json
+import math
 import platform
 import re
 import socket
@@ -11,7 +12,16 @@ import pytest
 import torch
 
 from sotlib.companion import records
-from sotlib.companion.records import RecordError, read_record, read_records, write_record
+from sotlib.companion._digests import content_digest
+from sotlib.companion.arrays import read_arrays, save_arrays
+from sotlib.companion.records import (
+    OtherRecordError,
+    RecordError,
+    missing_files,
+    read_record,
+    read_records,
+    write_record,
+)
 
 
 def write(path, results=None, **options):
@@ -100,7 +110,9 @@ def test_a_write_that_fails_leaves_the_old_record(tmp_path, monkeypatch):
     [
         ('{"schema": 1, "ki', "is damaged: "),
         ("[1]", "is damaged: it is not a JSON object"),
-        ('{"schema": 1}', "lacks kind, configuration, seeds"),
+        ('{"schema": 2}', "is damaged: it has no digest; move it away and repeat the command"),
+        ("[" * 100_000 + "]" * 100_000, "is damaged: maximum recursion depth"),
+        ('{"a": 1e999}', "is damaged: Out of range float values"),
         ("\udcff", "is damaged: "),
     ],
 )
@@ -111,13 +123,113 @@ def test_damaged_record_is_named(tmp_path, text, message):
         read_records(tmp_path)
 
 
-def test_other_schema_and_missing_file(tmp_path):
-    record = write(tmp_path / "one.json") | {"schema": 99}
-    (tmp_path / "one.json").write_text(json.dumps(record))
-    with pytest.raises(RecordError, match=r"one\.json has schema 99, but this version reads 1"):
-        read_record(tmp_path / "one.json")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"results": None}, "results must be there, each of its type"),
+        ({"schema": True, "seeds": {}}, "schema, seeds must be there"),
+        ({"results": {"a": math.nan}}, "NaN is no number of JSON"),
+        ({"files": {"../a.npz": "0"}}, r"the file '../a\.npz' is not beside it"),
+    ],
+)
+def test_what_no_record_holds_is_named_although_its_digest_is_right(tmp_path, change, message):
+    path = tmp_path / "one.json"
+    record = write(path) | change
+    if "results" not in change or change["results"] is None:
+        record["digest"] = content_digest(record)
+    path.write_text(json.dumps(record))
+    with pytest.raises(RecordError, match=rf"one\.json is damaged: {message}"):
+        read_record(path)
+
+
+def test_any_flipped_bit_is_noticed(tmp_path):
+    """Each byte in turn, one bit of it: noticed, or else nothing has changed."""
+    path = tmp_path / "one.json"
+    written = write(
+        path, {"curve": [1e-5, {"loss": None}]}, seeds=[3], budget="reduced", reduced="é"
+    )
+    content = path.read_bytes()
+    unnoticed = 0
+    for k in range(len(content)):
+        altered = bytearray(content)
+        altered[k] ^= 1 << k % 8
+        path.write_bytes(altered)
+        try:
+            assert read_record(path) == written, k
+            unnoticed += 1
+        except RecordError:
+            continue
+    assert unnoticed < 10  # an e that became an E
+
+
+def test_files_beside_a_record_belong_to_it(tmp_path):
+    path, arrays, weights = (
+        tmp_path / f"one.{ending}" for ending in ("json", "npz", "safetensors")
+    )
+    save_arrays(arrays, {"x": torch.arange(3)})
+    weights.write_bytes(b"weights")
+    record = write(path, files=[arrays.name, weights.name])
+    assert read_record(path) == record
+    weights.unlink()  # as in a clone
+    assert read_record(path) == record
+    assert missing_files(path, record) == [weights]
+    for file, content in ((weights, b"Weights"), (arrays, arrays.read_bytes()[:-1])):
+        whole = file.read_bytes() if file.exists() else b"weights"
+        file.write_bytes(content)
+        with pytest.raises(RecordError, match=rf"{file.name} is damaged, or not what the record"):
+            read_records(tmp_path)
+        file.write_bytes(whole)
+    arrays.unlink()
+    with pytest.raises(RecordError, match=r"one\.npz is missing, which the record .* needs; move"):
+        read_record(path)
+    with pytest.raises(FileNotFoundError):
+        write(path, files=["nothing.npz"])
+
+
+def test_a_file_is_read_once_as_long_as_it_stays(tmp_path, monkeypatch):
+    (tmp_path / "one.npz").write_bytes(b"arrays")
+    write(tmp_path / "one.json", files=["one.npz"])
+    monkeypatch.setattr("hashlib.file_digest", None)  # cannot be called
+    read_record(tmp_path / "one.json")
+
+
+def test_damaged_arrays_are_named(tmp_path):
+    path = tmp_path / "a.npz"
+    with pytest.raises(RecordError, match=r"there is no file .*a\.npz: repeat the command"):
+        read_arrays(path)
+    save_arrays(path, {"x": torch.arange(300.0), "y": torch.ones(2, dtype=torch.int64)})
+    content = path.read_bytes()
+    expected = read_arrays(path)
+    noticed = 0
+    for k in range(len(content)):
+        altered = bytearray(content)
+        altered[k] ^= 1 << k % 8
+        path.write_bytes(altered)
+        try:
+            found = read_arrays(path)
+        except RecordError as error:
+            noticed += "is damaged" in str(error)
+            continue
+        for name in found.keys() & expected.keys():
+            np.testing.assert_array_equal(found[name], expected[name])
+    assert noticed > len(content) / 2  # the rest is dates and the like
+
+
+def test_other_version_and_missing_file(tmp_path):
+    path = tmp_path / "one.json"
+    record = write(path)
+    older = {k: v for k, v in record.items() if k not in ("files", "digest")} | {"schema": 1}
+    path.write_text(json.dumps(older))
+    with pytest.raises(OtherRecordError, match=r"one\.json is an older file \(schema 1; this vers"):
+        read_record(path)
+    newer = record | {"schema": 99}
+    path.write_text(json.dumps(newer | {"digest": content_digest(newer)}))
+    with pytest.raises(OtherRecordError, match=r"one\.json is a newer file \(schema 99; this vers"):
+        read_record(path)
     with pytest.raises(RecordError, match=r"nowhere\.json does not exist"):
         read_record(tmp_path / "nowhere.json")
+    with pytest.raises(OtherRecordError, match="cannot be read"):
+        read_record(tmp_path)
 
 
 def test_read_records_by_kind(tmp_path):

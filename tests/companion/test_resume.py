@@ -4,7 +4,8 @@ import pytest
 import torch
 from smoke import ROWS, killed_at, numbers, stopped_at
 
-from sotlib.companion.checkpoints import load_checkpoint, save_checkpoint
+from sotlib.companion.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from sotlib.companion.experiments.drum import matching as drum_matching
 from sotlib.companion.experiments.sot import table as sot_table
 from sotlib.companion.experiments.training import Stopped
 
@@ -45,7 +46,55 @@ def test_checkpoint_of_another_setting_is_not_taken(tmp_path, capsys):
     steps = []
     sot_table.run(ROW, 2, budget="smoke", folder=tmp_path, progress=steps.append)
     assert steps[0] == 1
-    assert "is of another run" in capsys.readouterr().err
+    assert "is of another run: it is put aside" in capsys.readouterr().err
+    assert len(list(tmp_path.glob("SOT-512-2.checkpoint.damaged-*"))) == 1
+
+
+def changed(tensors, numbers, change):
+    """A checkpoint that is intact, but not a state of this training."""
+    if change == "no curve":
+        return tensors, numbers | {"curve": []}
+    if change == "a later curve":
+        return tensors, numbers | {"curve": [*numbers["curve"], {"step": 600}]}
+    if change == "other numbers":
+        return tensors, {k: v for k, v in numbers.items() if k != "seconds"}
+    if change == "other moments":
+        return {k: t[:1] if k.endswith("0.exp_avg") else t for k, t in tensors.items()}, numbers
+    if change == "other weights":
+        return {k: t for k, t in tensors.items() if "to_amplitudes" not in k}, numbers
+    return {"w": torch.ones(2)}, {"row": ROW, "seed": 1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *("no curve", "a later curve", "other numbers", "other moments", "other weights"),
+        "weights of a model",
+    ],
+)
+def test_an_intact_checkpoint_of_another_kind_is_named(tmp_path, change):
+    with pytest.raises(Stopped):
+        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=stopped_at(3))
+    path = tmp_path / CHECKPOINT
+    save_checkpoint(path, *changed(*load_checkpoint(path), change))
+    content = path.read_bytes()
+    with pytest.raises(CheckpointError, match="is intact, but not a state of this training; move"):
+        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("load", [sot_table.load_model, drum_matching.load_model])
+def test_a_model_is_loaded_from_weights_only(tmp_path, load):
+    with pytest.raises(Stopped):
+        sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=stopped_at(3))
+    for named in ({"row": ROW, "seed": 1, "budget": "smoke"}, {"row": "pnp", "budget": "smoke"}):
+        save_checkpoint(tmp_path / "a.safetensors", {"w": torch.ones(2)}, named)
+        with pytest.raises(
+            CheckpointError, match="is intact, but has not the weights of this model"
+        ):
+            load(tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match="is intact, but has not the weights of this model"):
+        load(tmp_path / CHECKPOINT)
 
 
 @pytest.mark.parametrize("step", [3, 4, 6])

@@ -1,21 +1,26 @@
 """Sweeps: complete, resumable after a kill, and carried out by a Dask cluster."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 import torch
 from smoke import ROWS, numbers
 
+from sotlib.companion.checkpoints import load_checkpoint
 from sotlib.companion.experiments.sot import table as sot_table
+from sotlib.companion.processes import worker_pool
 from sotlib.companion.runner import Sweep, carry_out, executors, experiment, plan, status
+from sotlib.companion.runner import sweep as sweep_module
 from sotlib.companion.runner.__main__ import main
 from sotlib.companion.runner.folders import only_sweep
-from sotlib.companion.runner.tasks import MARKER, default_seeds
+from sotlib.companion.runner.tasks import MARKER, STOP, default_seeds
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -126,9 +131,83 @@ def test_killed_worker_does_not_end_the_sweep(uninterrupted, tmp_path):
     os.kill(worker_of(sweep.pid), signal.SIGKILL)
     _, errors = sweep.communicate(timeout=150)
     assert sweep.returncode == 0
-    assert b"a worker was killed" in errors
+    assert f"a worker was killed; its run {ROWS[0]}-1 goes on".encode() in errors
     for row in ROWS:
         assert numbers(tmp_path / f"{row}-1.json") == numbers(uninterrupted / f"{row}-1.json")
+
+
+def test_a_run_that_is_killed_again_and_again_fails_alone(tmp_path, monkeypatch, in_this_process):
+    calls = []
+
+    def killed(task, *arguments, **options):
+        calls.append(task)
+        if task.row == ROWS[0]:
+            raise BrokenProcessPool
+        return carry_out(task, *arguments, **options)
+
+    monkeypatch.setattr(sweep_module, "carry_out", killed)
+    tasks = plan("sot_table", budget="smoke", seeds=[1], rows=ROWS)
+    failed = Sweep(tasks, tmp_path, workers=1).run()
+    assert failed == {tasks[0]: "its process was killed 4 times (out of memory?)"}
+    assert calls.count(tasks[0]) == 4
+    assert status(tasks[1:], tmp_path).endswith("1 of 1 recorded, 0 begun")
+
+
+def test_where_one_process_is_killed_the_others_go_on():
+    with worker_pool(2) as pool:
+        slow = pool.submit(time.sleep, 1)
+        with pytest.raises(BrokenProcessPool):
+            pool.submit(os._exit, 1).result()
+        assert pool.submit(abs, -2).result() == 2
+        assert slow.result() is None
+
+
+def test_a_process_that_is_killed_while_it_waits_costs_nothing():
+    with worker_pool(1) as pool:
+        worker = pool.submit(os.getpid).result()
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: not multiprocessing.active_children())
+        assert pool.submit(abs, -2).result() == 2
+
+
+def test_a_pool_gives_up_at_once():
+    with worker_pool(1) as pool:
+        running, waiting = pool.submit(time.sleep, 60), pool.submit(abs, -2)
+        wait_until(running.running)
+        started = time.monotonic()
+    assert time.monotonic() - started < 20
+    assert waiting.cancelled()
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the worker in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_a_sweep_with_its_states_kept(uninterrupted, tmp_path, number):
+    sweep = subprocess.Popen(
+        command(tmp_path, "--workers", "1"), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    wait_for((tmp_path / f"{ROWS[0]}-1.progress").exists, sweep)
+    worker = worker_of(sweep.pid)
+    os.kill(worker, signal.SIGSTOP)  # so that it does not come to its end before
+    os.kill(worker, signal.SIGINT)  # as a terminal sends it to all
+    begun = time.monotonic()
+    sweep.send_signal(number)
+    wait_for((tmp_path / STOP).exists, sweep)
+    os.kill(worker, signal.SIGCONT)
+    _, errors = sweep.communicate(timeout=60)
+    assert time.monotonic() - begun < 10  # five, where nothing else is done
+    assert sweep.returncode == 128 + number
+    assert b"stopped; the same command goes on" in errors
+    assert b"Traceback" not in errors
+    assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors", ".progress"}
+    assert load_checkpoint(tmp_path / f"{ROWS[0]}-1.checkpoint.safetensors")[1]["step"] > 0
+
+
+def test_a_sweep_forgets_that_an_earlier_one_was_to_stop(uninterrupted, tmp_path, in_this_process):
+    (tmp_path / STOP).touch()
+    tasks = plan("sot_table", budget="smoke", seeds=[1], rows=ROWS[:1])
+    assert Sweep(tasks, tmp_path, workers=1).run() == {}
+    assert numbers(tmp_path / f"{ROWS[0]}-1.json") == numbers(uninterrupted / f"{ROWS[0]}-1.json")
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the worker in /proc")
@@ -194,11 +273,29 @@ def test_command_line_names_what_is_wrong(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(["sot_table", "--budget", "huge"])
     assert "budget must be one of" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit):
+        main(["sot_table", "--budget", "smoke", "--folder", str(tmp_path / "file")])
+    assert "file is a file: give a folder" in capsys.readouterr().err
+    assert main(["sot_table", "--budget", "smoke", "--folder", str(tmp_path / "file" / "a")]) == 1
+    assert "cannot write in the folder" in capsys.readouterr().err
     arguments = ["sot_table", "--budget", "smoke", "--seeds", "1", "--folder", str(tmp_path)]
     assert main([*arguments, "--status"]) == 0
     assert capsys.readouterr().out.count("0 of 1 recorded") == len(sot_table.ROWS)
     assert main([*arguments, "--cluster", "tcp://127.0.0.1:9"]) == 1
     assert "no Dask scheduler answers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("first", "error"), [("-m", "SystemExit"), ("-c", "ModuleNotFoundError")])
+def test_missing_extras_are_named(first, error):
+    script = (
+        f"import sys; sys.modules['tqdm'] = None; sys.argv[0] = {first!r}\n"
+        "try: import sotlib.companion.runner\n"
+        "except BaseException as error: print(type(error).__name__, error)"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout
+    assert said.startswith(error)
+    assert "sotlib.companion needs tqdm: run `make`" in said
 
 
 class TestDask:
@@ -227,6 +324,13 @@ class TestDask:
             assert numbers(tmp_path / f"{row}-1.json") == numbers(uninterrupted / f"{row}-1.json")
 
 
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def wait_for(condition, sweep):
     deadline = time.monotonic() + 120
     while not condition():
@@ -237,6 +341,7 @@ def wait_for(condition, sweep):
 
 def worker_of(process):
     """The worker of a pool with one: the child that is not multiprocessing's own tracker."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    threads = Path(f"/proc/{process}/task").glob("*/children")
+    children = [child for thread in threads for child in thread.read_text().split()]
     (worker,) = [c for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
     return int(worker)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from sotlib.companion.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from sotlib.companion.checkpoints import AGAIN, CheckpointError, load_checkpoint, save_checkpoint
+from sotlib.companion.files import put_aside
 
 
 class TrainingDiverged(RuntimeError):
@@ -38,7 +39,14 @@ class Training:
         empty before there are any.
     curve : list of dict
         What the validations found.
+    unit : str
+        What the training counts: so its checkpoints and the entries of the curve call it.
+    keeps : tuple of str
+        Numbers and tensors that it gives to `save` besides.
     """
+
+    unit: str
+    keeps: tuple[str, ...]
 
     def __init__(self, module, optimizer, *, checkpoint, identity):
         self.module, self.optimizer = module, optimizer
@@ -70,21 +78,28 @@ class Training:
     def resume(self):
         """Take up what `save` wrote; returns the numbers and tensors, or None.
 
-        A checkpoint that is damaged or of another training is reported and left aside.
+        A checkpoint that is damaged or of another run is reported and put aside; one of another
+        kind is a CheckpointError.
         """
         try:
             tensors, numbers = load_checkpoint(self.path)
         except FileNotFoundError:
             return None
         except CheckpointError as error:
-            tqdm.write(f"{error}: this run starts again", file=sys.stderr)
-            return None
-        if named := numbers["identity"].pop("device", None):  # where the first checkpoints had it
-            numbers.setdefault("devices", [[named.partition(":")[0], 0]])
-        if numbers["identity"] != self.identity:
-            message = f"the checkpoint {self.path} is of another run: this one starts again"
-            tqdm.write(message, file=sys.stderr)
-            return None
+            return self._start_again(f"{error}. It is put aside, and this run starts again")
+        identity = numbers.get("identity")
+        if isinstance(identity, dict):
+            if named := identity.pop("device", None):  # where the first checkpoints had it
+                numbers.setdefault("devices", [[named.partition(":")[0], 0]])
+            if identity != self.identity:
+                return self._start_again(
+                    f"the checkpoint {self.path} is of another run: it is put aside, and this one "
+                    "starts again"
+                )
+        if identity is None or not self._fits(tensors, numbers):
+            raise CheckpointError(
+                f"the checkpoint {self.path} is intact, but not a state of this training; {AGAIN}"
+            )
         self.module.load_state_dict(_under("weights.", tensors))
         state = self.optimizer.state_dict()
         for name, value in _under("adam.", tensors).items():
@@ -94,6 +109,31 @@ class Training:
         self.curve = numbers["curve"]
         self.best = numbers["best"] and numbers["best"] | {"weights": _under("best.", tensors)}
         return numbers, tensors
+
+    def _start_again(self, message):
+        tqdm.write(message, file=sys.stderr)
+        put_aside(self.path)
+
+    def _fits(self, tensors, numbers):
+        """Whether a checkpoint has what `save` writes."""
+        try:
+            done = [entry[self.unit] for entry in numbers["curve"]]
+            # From the untrained model on, validation by validation, none later than the state.
+            if done[:1] != [0] or done != sorted(set(done)) or done[-1] > numbers[self.unit]:
+                return False
+        except (KeyError, TypeError):
+            return False
+        weights = {name: t.shape for name, t in self.module.state_dict().items()}
+        moments = {str(k): t.shape for k, t in enumerate(self.module.parameters())}
+        found = {name: t.shape for name, t in tensors.items()}
+        adam = [(*name.split("."), shape) for name, shape in _under("adam.", found).items()]
+        return (
+            isinstance(numbers.get("best"), dict)
+            and {*self.keeps} <= numbers.keys() | tensors.keys()
+            and _under("weights.", found) == weights
+            and _under("best.", found) == (weights if numbers["best"] else {})
+            and all(key == "step" or moments.get(k) == shape for k, key, shape in adam)
+        )
 
     def check_loss(self, value, where):
         """Raise TrainingDiverged where a loss is not finite."""
@@ -110,6 +150,24 @@ class Training:
             "other random numbers: the dropouts are not those of an uninterrupted run",
             file=sys.stderr,
         )
+
+
+def load_best(path, make):
+    """A model for evaluation, from what `save_best` wrote.
+
+    `make` is told the numbers and returns the model, and the part of it that was trained.
+    """
+    weights, numbers = load_checkpoint(path)
+    try:
+        numbers["row"], numbers["seed"]
+        model, module = make(numbers)
+        module.load_state_dict(weights)
+    except (KeyError, TypeError, RuntimeError):
+        raise CheckpointError(
+            f"the checkpoint {path} is intact, but has not the weights of this model: give one "
+            "that a run of this experiment wrote beside its record"
+        ) from None
+    return model.eval()
 
 
 def stopping(progress, done):

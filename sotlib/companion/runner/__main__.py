@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import signal
 import sys
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import torch
 
 from sotlib.companion.processes import cores
+from sotlib.companion.records import RecordError
 from sotlib.companion.runner.folders import SweepError, under
 from sotlib.companion.runner.status import status
 from sotlib.companion.runner.sweep import Sweep
@@ -44,10 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
         failed = sweep.run()
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last checkpoints", file=sys.stderr)
-        return 130
-    except (ConnectionError, ModuleNotFoundError, SweepError) as error:
+        return 128 + signal.SIGINT
+    except (OSError, ModuleNotFoundError, RecordError, SweepError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    if sweep.received:
+        print("stopped; the same command goes on from where it was", file=sys.stderr)
+        return 128 + sweep.received[0]
     print(status(tasks, folder))
     if sweep.stopped:
         print("the time is over; the same command goes on where it was stopped", file=sys.stderr)
@@ -58,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _chosen(given: argparse.Namespace):
     """The runs, and where their records lie."""
+    if given.folder and given.folder.exists() and not given.folder.is_dir():
+        raise ValueError(f"--folder {given.folder} is a file: give a folder")
     if given.missing:
         if given.budget or given.seeds or given.rows:
             raise ValueError("--missing takes no --budget, --seeds or --rows: the queue has them")

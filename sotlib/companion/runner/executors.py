@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Executor
 
@@ -31,8 +32,13 @@ def processes(workers: int) -> Iterator[Executor]:
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    with worker_pool(workers, ONE_THREAD) as pool:
+    with worker_pool(workers, _prepare) as pool:
         yield pool
+
+
+def _prepare() -> None:
+    ONE_THREAD()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the sweep decides
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from sotlib.companion.files import locked
-from sotlib.companion.runner.tasks import MARKER, Task
+from sotlib.companion.runner.tasks import MARKER, STOP, Task
 
 Folder = Path | str | Callable[[Task], Path]
 """One folder for all runs, or a function that gives that of each."""
@@ -33,8 +33,10 @@ def only_sweep(folder: Path) -> Iterator[None]:
         "its runs"
     )
     with locked(folder / MARKER, refusal):
+        (folder / STOP).unlink(missing_ok=True)  # of a sweep that was killed
         try:
             yield
         finally:
+            (folder / STOP).unlink(missing_ok=True)
             with contextlib.suppress(PermissionError):  # Windows removes it with the lock
                 (folder / MARKER).unlink(missing_ok=True)

@@ -18,14 +18,25 @@ def status(tasks: Sequence[Task], folder: Folder) -> str:
         if len(rows) > 1:
             lines.append(f"{place.parent.name}, budget {place.name}:")
         for row, group in groups.items():
-            recorded = sum(is_recorded(task, place) for task in group)
+            faults = [fault(task, place) for task in group if is_recorded(task, place)]
+            recorded = faults.count(None)
             begun = sum((place / f"{t.name}.checkpoint.safetensors").exists() for t in group)
             lines.append(f"{row:<{width}}  {recorded} of {len(group)} recorded, {begun} begun")
+            lines += [f"  {found}" for found in faults if found]
     return "\n".join(lines)
 
 
+def fault(task: Task, folder: Path) -> str | None:
+    """What is wrong with its record, or with what lies beside it."""
+    try:
+        task.run_in(folder).recorded(task.verify)
+    except (ValueError, OSError) as error:  # RecordError, CheckpointError, a missing file
+        return str(error)
+    return None
+
+
 def is_recorded(task: Task, folder: Path) -> bool:
-    """Whether there is nothing left to do."""
+    """Whether there is a record; whether it is intact, a sweep looks once, when it begins."""
     return (folder / f"{task.name}.json").exists()
 
 

@@ -1,9 +1,10 @@
 """Carry out many runs, watch them, and go on after an interruption."""
 
 import contextlib
-import functools
+import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -11,13 +12,17 @@ from concurrent.futures.process import BrokenProcessPool
 from tqdm import tqdm
 
 from sotlib.companion.experiments.runs import find_record
+from sotlib.companion.files import drop_leftovers
+from sotlib.companion.records import missing_files
 from sotlib.companion.runner import executors
 from sotlib.companion.runner.folders import Folder, SweepError, folders_of, only_sweep
+from sotlib.companion.runner.signals import noticed
 from sotlib.companion.runner.status import is_recorded, steps_done
-from sotlib.companion.runner.tasks import Task, carry_out, experiment
+from sotlib.companion.runner.tasks import STOP, Task, carry_out
 
-RESTARTS = 3  # of a pool of processes of which one was killed
+RESTARTS = 3  # of a run whose process was killed
 GRACE = 60.0  # seconds after the deadline for a step, a validation and a checkpoint
+AT_ONCE = 2.5  # seconds after a signal for the same
 
 
 class Sweep:
@@ -44,6 +49,10 @@ class Sweep:
     ----------
     failed : dict
         Errors of runs that failed.
+    stopped : set
+        Runs that were stopped, by the deadline or by a signal.
+    received : list of int
+        The signal that stopped it, SIGINT or SIGTERM; empty if none did.
     """
 
     def __init__(
@@ -62,13 +71,24 @@ class Sweep:
         self.deadline = deadline
         self.failed: dict[Task, str] = {}
         self.stopped: set[Task] = set()
+        self.kills: Counter[Task] = Counter()
+        self.received: list[int] = []
 
     def run(self) -> dict[Task, str]:
-        """Carry out what is not recorded yet; returns the errors of runs that failed."""
+        """Carry out what is not recorded yet; returns the errors of runs that failed.
+
+        Raises
+        ------
+        SweepError
+            Where no folder can be taken.
+        OtherRecordError
+            Where a record is of another run, before anything begins.
+        """
         with contextlib.ExitStack() as locks:
             self._take_folders(locks)
-            self._drop_damaged()
+            self._look_at_records()
             steps = sum(task.steps for task in self.folders)
+            self.received = locks.enter_context(noticed())
             with tqdm(total=steps, initial=self._steps(), unit="step", smoothing=0) as bar:
                 self._run_all(bar)
         return self.failed
@@ -76,32 +96,44 @@ class Sweep:
     def _take_folders(self, locks: contextlib.ExitStack) -> None:
         taken, error = set(), None
         for folder in dict.fromkeys(self.folders.values()):
-            folder.mkdir(parents=True, exist_ok=True)
             try:
+                folder.mkdir(parents=True, exist_ok=True)
                 locks.enter_context(only_sweep(folder))
                 taken.add(folder)
             except SweepError as refused:
                 error = refused
+            except OSError as refused:
+                raise SweepError(
+                    f"cannot write in the folder {folder} ({refused.strerror or refused}): give "
+                    "another one, or leave to write there"
+                ) from None
         if not taken and error is not None:
             raise error
         if error is not None:
             tqdm.write(f"{error}. Its runs are left to it", file=sys.stderr)
         self.folders = {task: folder for task, folder in self.folders.items() if folder in taken}
 
+    def _look_at_records(self) -> None:
+        """Put damaged ones aside, and say which weights are missing."""
+        for folder in dict.fromkeys(self.folders.values()):
+            drop_leftovers(folder)
+        missing = []
+        for task, folder in self.folders.items():
+            run = task.run_in(folder)
+            record = find_record(run, task.verify)
+            missing += missing_files(run.path, record) if record else []
+        if missing:
+            tqdm.write(
+                f"recorded, but without their weights: {len(missing)} runs ({missing[0].name} and "
+                "the like are not here). To get them, move the records away and repeat this",
+                file=sys.stderr,
+            )
+
     def _run_all(self, bar: tqdm) -> None:
-        restarts = 0
-        while tasks := [task for task in self.folders if not self._settled(task)]:
-            try:
-                with self._executor(len(tasks)) as executor:
-                    self._watch({self._submit(executor, task): task for task in tasks}, bar)
-            except BrokenProcessPool:
-                restarts += 1
-                if restarts > RESTARTS:
-                    raise
-                tqdm.write(
-                    "a worker was killed; its run goes on from its last checkpoint",
-                    file=sys.stderr,
-                )
+        tasks = [task for task, folder in self.folders.items() if not is_recorded(task, folder)]
+        if tasks:
+            with self._executor(len(tasks)) as executor:
+                self._watch(executor, tasks, bar)
 
     def _executor(self, runs: int):
         if self.cluster is not None:
@@ -113,45 +145,59 @@ class Sweep:
             carry_out, task, self.folders[task], self.device, deadline=self.deadline
         )
 
-    def _watch(self, futures: dict[Future, Task], bar: tqdm) -> None:
-        pending = set(futures)
-        while pending:
-            done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
+    def _watch(self, executor, tasks: Sequence[Task], bar: tqdm) -> None:
+        futures = {self._submit(executor, task): task for task in tasks}
+        limit = math.inf if self.deadline is None else self.deadline + GRACE
+        asked = False
+        while futures:
+            done, _ = wait(futures, timeout=0.25, return_when=FIRST_COMPLETED)
             for future in done:
-                self._collect(future, futures[future])
+                task = futures.pop(future)
+                if self._collect(future, task):
+                    futures[self._submit(executor, task)] = task
             bar.update(self._steps() - bar.n)
             finished = sum(is_recorded(*run) for run in self.folders.items())
             bar.set_postfix_str(f"{finished} of {len(self.folders)} runs", refresh=False)
-            if pending and self.deadline is not None and time.time() > self.deadline + GRACE:
-                self.stopped |= {futures[future] for future in pending}
+            if self.received and not asked:
+                asked, limit = True, time.time() + AT_ONCE
+                for folder in set(self.folders.values()):
+                    (folder / STOP).touch()
+                self.stopped |= {task for future, task in futures.items() if future.cancel()}
+                futures = {f: task for f, task in futures.items() if not f.cancelled()}
+            if futures and time.time() > limit:
+                self.stopped |= {*futures.values()}
                 tqdm.write(
-                    f"{len(pending)} runs did not stop in time: they will go on from earlier "
+                    f"{len(futures)} runs did not stop in time: they will go on from earlier "
                     "checkpoints",
                     file=sys.stderr,
                 )
                 return
 
-    def _collect(self, future: Future, task: Task) -> None:
+    def _collect(self, future: Future, task: Task) -> bool:
+        """Take what has become of a run; returns whether it is to be begun again."""
         try:
             if not future.result():
                 self.stopped.add(task)
         except BrokenProcessPool:
-            raise
+            self.kills[task] += 1
+            if self.received:
+                self.stopped.add(task)
+            elif self.kills[task] > RESTARTS:
+                killed = f"its process was killed {self.kills[task]} times (out of memory?)"
+                self._fail(task, killed)
+            else:
+                tqdm.write(
+                    f"a worker was killed; its run {task.name} goes on from its last checkpoint",
+                    file=sys.stderr,
+                )
+                return True
         except (Exception, CancelledError) as error:
-            self.failed[task] = f"{type(error).__name__}: {error}"
-            tqdm.write(f"{task.name} failed: {error}", file=sys.stderr)
+            self._fail(task, f"{type(error).__name__}: {error}")
+        return False
 
-    def _settled(self, task: Task) -> bool:
-        """Whether nothing is left to do for it in this sweep."""
-        given_up = task in self.failed or task in self.stopped
-        return given_up or is_recorded(task, self.folders[task])
+    def _fail(self, task: Task, fault: str) -> None:
+        self.failed[task] = fault
+        tqdm.write(f"{task.name} failed: {fault}", file=sys.stderr)
 
     def _steps(self) -> int:
         return sum(steps_done(*run) for run in self.folders.items())
-
-    def _drop_damaged(self) -> None:
-        for task, folder in self.folders.items():
-            verify = getattr(experiment(task.experiment), "verify", None)
-            options = {"budget": task.budget, "folder": folder}
-            intact = verify and functools.partial(verify, task.row, task.seed, **options)
-            find_record(folder / f"{task.name}.json", intact)

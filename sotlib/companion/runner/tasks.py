@@ -1,18 +1,21 @@
 """What a sweep consists of, and how one part of it is carried out, wherever that is."""
 
+import contextlib
 import importlib
 import pkgutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from sotlib._core import check
 from sotlib.companion import experiments
+from sotlib.companion.experiments.runs import Run
 from sotlib.companion.experiments.training import Stopped
 
 MARKER = "sweep.lock"  # lies in the folder while a sweep goes on; workers look for it
+STOP = "sweep.stop"  # tells them to keep their states and to end
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,17 @@ class Task:
     def name(self) -> str:
         """How its files are called."""
         return f"{self.row}-{self.seed}"
+
+    def run_in(self, folder: Path) -> Run:
+        """The run, with its record in a folder."""
+        module, path = experiment(self.experiment), Path(folder) / f"{self.name}.json"
+        setting, limits = module.ROWS[self.row], module.BUDGETS[self.budget]
+        return Run(self.experiment, self.row, setting, self.seed, self.budget, limits, path)
+
+    @property
+    def verify(self) -> Callable | None:
+        """The experiment's, see `sotlib.companion.experiments`."""
+        return getattr(experiment(self.experiment), "verify", None)
 
     @property
     def steps(self) -> int:
@@ -112,7 +126,8 @@ def carry_out(
 ) -> bool:
     """Carry out one run in this process; returns whether it came to its end.
 
-    At the `deadline`, seconds since the epoch, it is stopped and its state kept.
+    At the `deadline`, seconds since the epoch, or where the sweep is to stop, it ends and its state
+    is kept.
     """
     folder = Path(folder)
     if not (folder / MARKER).exists():
@@ -120,19 +135,20 @@ def carry_out(
             f"the folder of the sweep, {folder}, is not here: all workers must see it under the "
             "same path (a shared file system)"
         )
-    progress = folder / f"{task.name}.progress"
+    progress, stop = folder / f"{task.name}.progress", folder / STOP
     written = 0.0
 
     def late() -> bool:
-        return deadline is not None and time.time() >= deadline
+        return (deadline is not None and time.time() >= deadline) or stop.exists()
 
     def report(step: int) -> None:
         nonlocal written
-        stop = late()
-        if stop or time.monotonic() - written > 1:
-            progress.write_text(str(step), encoding="utf-8")
+        stopping = late()
+        if stopping or time.monotonic() - written > 1:
+            with contextlib.suppress(OSError):  # a full disk: only the bar needs it
+                progress.write_text(str(step), encoding="utf-8")
             written = time.monotonic()
-        if stop:
+        if stopping:
             raise Stopped
 
     if late():

@@ -10,14 +10,15 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from sotlib.companion.checkpoints import load_checkpoint
+from sotlib.companion.arrays import save_arrays
 from sotlib.companion.experiments.drum import data as drum_data
-from sotlib.companion.experiments.drum.data import save_arrays, sounds
+from sotlib.companion.experiments.drum.data import keep_sounds
 from sotlib.companion.experiments.drum.evaluation import Judge, judge
 from sotlib.companion.experiments.drum.objectives import make_objective
 from sotlib.companion.experiments.drum.task import TASKS, make_matcher
 from sotlib.companion.experiments.drum.training import MatchingTraining
 from sotlib.companion.experiments.runs import Run, make_run
+from sotlib.companion.experiments.training import load_best
 from sotlib.matching.network import SoundMatcher
 
 
@@ -129,17 +130,13 @@ def carry_out(run: Run[Row, Budget]) -> dict:
     )
     curve = training.run(run.progress)
     judged, predictions = judge(training.model, drums.folds, Judge(task, run.device))
-    training.save_best(run.path.with_suffix(".safetensors"), names)
-    save_arrays(run.path.with_suffix(".npz"), predictions)
-    save_arrays(run.path.with_name("sounds.npz"), sounds(drums.folds))
+    weights, arrays = (run.path.with_suffix(f".{ending}") for ending in ("safetensors", "npz"))
+    training.save_best(weights, names)
+    save_arrays(arrays, predictions)
+    shared = keep_sounds(run.path.with_name("sounds.npz"), drums.folds)
     return {
-        "configuration": {
-            "row": run.row,
-            **asdict(setting),
-            **asdict(limits),
-            "task": asdict(task),
-            "device": str(run.device),
-        },
+        "configuration": {**run.configuration, "task": asdict(task), "device": str(run.device)},
+        "files": [weights.name, arrays.name, shared.name],
         "results": {
             **judged,
             "best_epoch": training.best["epoch"],
@@ -168,7 +165,9 @@ def make_model(row: str, budget: str, *, seed: int = 0) -> SoundMatcher:
 
 def load_model(path: str | os.PathLike) -> SoundMatcher:
     """The trained model whose weights `run` wrote, for evaluation."""
-    weights, numbers = load_checkpoint(path)
-    model = make_model(numbers["row"], numbers["budget"])
-    model.load_state_dict(weights)
-    return model.eval()
+
+    def make(numbers):
+        model = make_model(numbers["row"], numbers["budget"])
+        return model, model
+
+    return load_best(path, make)

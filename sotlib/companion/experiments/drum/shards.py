@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sotlib._core import check
-from sotlib.companion.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from sotlib.companion.checkpoints import AGAIN, CheckpointError, load_checkpoint, save_checkpoint
 from sotlib.companion.experiments.drum.metrics import finite_metrics
 from sotlib.companion.experiments.drum.task import (
     FOLDS,
@@ -47,11 +47,13 @@ def carry_out(run: Run[str, Task]) -> dict:
     identity = _identity(run.row, run.seed, run.budget)
     tensors, results = prepare(run.row, run.seed, run.limits, run.device, run.progress)
     seconds = time.monotonic() - started
-    save_checkpoint(run.path.with_suffix(".safetensors"), tensors, identity)
+    data = run.path.with_suffix(".safetensors")
+    save_checkpoint(data, tensors, identity)
     place = {"fold": run.row, "shard": run.seed, "device": str(run.device)}
     return {
         "configuration": place | asdict(run.limits),
         "results": results,
+        "files": [data.name],
         "reduced": run.limits.reduced,
         "seconds": seconds,
     }
@@ -68,7 +70,7 @@ def read(row: str, seed: int, *, budget: str, folder: str | os.PathLike) -> dict
     path = Path(folder) / f"{row}-{seed}.safetensors"
     tensors, identity = load_checkpoint(path)
     if identity != expected:
-        raise CheckpointError(f"the checkpoint {path} is of other settings")
+        raise CheckpointError(f"the checkpoint {path} is of other settings; {AGAIN}")
     return tensors
 
 

@@ -22,6 +22,8 @@ class MatchingTraining(Training):
     of sounds and of the dropouts.
     """
 
+    unit, keeps = "epoch", ("timing", "damping")
+
     def __init__(self, *, model, objective, folds, limits, batch, seed, **options):
         optimizer = torch.optim.Adam(model.parameters(), lr=limits.learning_rate)
         super().__init__(model, optimizer, **options)

@@ -8,11 +8,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sotlib.companion.checkpoints import load_checkpoint
 from sotlib.companion.experiments.runs import make_run
 from sotlib.companion.experiments.sot.settings import Budget, Row
 from sotlib.companion.experiments.sot.task import Comparison, make_model, prepare
 from sotlib.companion.experiments.sot.training import carry_out
+from sotlib.companion.experiments.training import load_best
 from sotlib.pitch.autoencoder import HarmonicAutoencoder
 
 # The task's too: what the chapters use of this experiment.
@@ -84,13 +84,15 @@ def load_model(
 
     `rows` has the settings by name where they are not `ROWS`, such as those of `sot_recipe`.
     """
-    weights, numbers = load_checkpoint(path)
     rows = ROWS if rows is None else rows
-    if numbers["row"] not in rows:
-        raise ValueError(
-            f"{path} has weights of the row {numbers['row']!r}, and rows has {', '.join(rows)}: "
-            "give the rows of the experiment that wrote it."
-        )
-    model = make_model(rows[numbers["row"]])
-    model.encoder.load_state_dict(weights)
-    return model.eval()
+
+    def make(numbers):
+        if numbers["row"] not in rows:
+            raise ValueError(
+                f"{path} has weights of the row {numbers['row']!r}, and rows has "
+                f"{', '.join(rows)}: give the rows of the experiment that wrote it."
+            )
+        model = make_model(rows[numbers["row"]])
+        return model, model.encoder
+
+    return load_best(path, make)

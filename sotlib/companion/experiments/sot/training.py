@@ -2,7 +2,6 @@
 
 import math
 import time
-from dataclasses import asdict
 
 import torch
 
@@ -27,6 +26,8 @@ class AutoencoderTraining(Training):
     The seed is that of dropout; in the first `amplitudes_first` steps only
     ``encoder.to_amplitudes`` is trained.
     """
+
+    unit, keeps = "step", ("seconds", "generator")
 
     def __init__(self, *, model, compare, data, limits, seed, amplitudes_first=0, **options):
         optimizer = torch.optim.Adam(model.parameters(), lr=limits.learning_rate, weight_decay=1e-4)
@@ -148,8 +149,7 @@ def carry_out(run: Run[Row, Budget]) -> dict:
     data = {fold: prepare(fold, limits.signals, limits.frames, **options) for fold in FOLDS}
     model = make_model(setting, seed=run.seed).to(device)
     seconds = pretrain(model, setting.pretraining, data["train"].features, seed=run.seed)
-    configuration = {"row": run.row, **asdict(setting), **asdict(limits)}
-    identity = {"seed": run.seed, "budget": run.budget, **configuration}
+    identity = {"seed": run.seed, "budget": run.budget, **run.configuration}
     this = AutoencoderTraining(
         model=model,
         compare=Comparison(setting).to(device),
@@ -161,11 +161,14 @@ def carry_out(run: Run[Row, Budget]) -> dict:
         identity=identity | {"scales": [*setting.scales]},  # as JSON has it
     )
     results = this.run(run.progress)
-    this.save_best(run.path.with_suffix(".safetensors"), {"row": run.row, "seed": run.seed})
+    weights = run.path.with_suffix(".safetensors")
+    this.save_best(weights, {"row": run.row, "seed": run.seed})
     used = ", ".join(f"{name} from step {step}" for name, step in this.devices)
     return {
-        "configuration": configuration | {"device": used if len(this.devices) > 1 else str(device)},
+        "configuration": run.configuration
+        | {"device": used if len(this.devices) > 1 else str(device)},
         "results": results,
+        "files": [weights.name],
         "reduced": limits.reduced,
         "seconds": seconds + this.seconds,
     }
