@@ -123,7 +123,7 @@ lock: $(READY)  ## resolve requirements.lock anew
 
 dist: $(READY)  ## build sdist and wheel, and run the README's code on the wheel alone
 	rm -rf dist _build/empty
-	$(PY) -m build
+	$(PY) -m build --no-isolation
 	$(PY) -m venv _build/empty
 	_build/empty/bin/python tools/torch_build.py $(TORCH) $(TORCH_INDEX) torch==$(TORCH_VERSION)
 	_build/empty/bin/python -m pip install dist/*.whl
