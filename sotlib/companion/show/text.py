@@ -20,4 +20,4 @@ def plain(text: object) -> str:
     parts = _SPAN.split(" ".join(str(text).split()))
     parts[::2] = [re.sub(r"([\\`*_{}\[\]<>&$~])", r"\\\1", part) for part in parts[::2]]
     # What means something at the beginning of a line only.
-    return re.sub(r"^(\d*)([#%+\-=:(!^.)])", r"\1\\\2", "".join(parts))
+    return re.sub(r"^(\d+(?=[.)])|(?=[#%+\-=:(!^]))", r"\1\\", "".join(parts))
