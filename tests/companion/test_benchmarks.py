@@ -9,6 +9,7 @@ from sotlib.companion import benchmarks
 from sotlib.companion.benchmarks import added_megabytes, check_results, compare, grow, main
 from sotlib.companion.book import BookError
 from sotlib.companion.book.benchmarks import NAME, files
+from sotlib.companion.records import write_record
 
 SCRIPT = """
 def run():
@@ -176,7 +177,8 @@ def test_damaged_records_are_named(recorded):
     folder = recorded()
     record = json.loads((folder / "adding.json").read_text())
     record["results"]["rows"][1]["ratio"] = 1.0
-    (folder / "adding.json").write_text(json.dumps(record))
+    fields = {key: record[key] for key in ("kind", "configuration", "results")}
+    write_record(folder / "adding.json", **fields)
     with pytest.raises(BookError, match=r"adding\.json is damaged: .* has not the ratio 12\.5"):
         files(folder)
     (folder / "adding.json").write_text("{")
