@@ -76,22 +76,22 @@ endif
 	touch $(READY)
 
 book: $(READY)  ## execute all chapters at SCALE and build the website
-	$(BOOK) build --scale $(SCALE) --jobs $(JOBS) --out $(OUT)
+	$(BOOK) build --scale $(SCALE) --jobs $(JOBS) --out "$(OUT)"
 
 chapter: $(READY)  ## execute one: CHAPTER=sot/why SCALE=paper
-	$(BOOK) chapter $(CHAPTER) --scale $(SCALE) --out $(OUT) $(addprefix -p ,$(PARAMETERS))
+	$(BOOK) chapter $(CHAPTER) --scale $(SCALE) --out "$(OUT)" $(addprefix -p ,$(PARAMETERS))
 
 assignment: $(READY)  ## CHAPTER without its solutions, and with, for a course
-	$(BOOK) assignment $(CHAPTER) --scale $(SCALE) --out $(OUT)
+	$(BOOK) assignment $(CHAPTER) --scale $(SCALE) --out "$(OUT)"
 
 notebooks: book  ## the executed chapters for Colab and Binder, in OUT/notebooks
-	$(BOOK) notebooks --scale $(SCALE) --out $(OUT)
+	$(BOOK) notebooks --scale $(SCALE) --out "$(OUT)"
 
 publish-notebooks: book  ## push them to their branch (see _config.yml)
-	$(BOOK) notebooks --scale $(SCALE) --out $(OUT) --publish
+	$(BOOK) notebooks --scale $(SCALE) --out "$(OUT)" --publish
 
 serve: $(READY)  ## serve the built website at http://localhost:PORT
-	$(BOOK) serve --out $(OUT) --port $(PORT)
+	$(BOOK) serve --out "$(OUT)" --port $(PORT)
 
 test: lint unit site-test  ## everything: lint, tests, the book at smoke, the site in a browser
 
@@ -123,14 +123,14 @@ lock: $(READY)  ## resolve requirements.lock anew
 
 dist: $(READY)  ## build sdist and wheel, and run the README's code on the wheel alone
 	rm -rf dist _build/empty
-	$(PY) -m build
+	$(PY) -m build --no-isolation
 	$(PY) -m venv _build/empty
 	_build/empty/bin/python tools/torch_build.py $(TORCH) $(TORCH_INDEX) torch==$(TORCH_VERSION)
 	_build/empty/bin/python -m pip install dist/*.whl
 	sed -n '/^```python/,/^```/{//!p;}' README.md | (cd _build/empty && bin/python -)
 
 screenshots: $(READY)  ## picture every page of OUT at two widths, light and dark
-	$(PY) tests/companion/screenshots.py $(OUT)/html $(OUT)/screenshots
+	$(PY) tests/companion/screenshots.py "$(OUT)/html" "$(OUT)/screenshots"
 
 clean:  ## delete what was built (the environment in .venv stays)
 	rm -rf _build build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

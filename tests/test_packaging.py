@@ -4,6 +4,7 @@ import functools
 import http.server
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -151,6 +152,14 @@ def test_environment_installs_from_pyproject(root, project):
     (python,) = [item.split("=")[-1] for item in conda if item.startswith("python")]
     assert f"{python}.0" in Requirement(f"python{project['requires-python']}").specifier
     assert {re.split("[=<>]", item)[0] for item in conda} == {"python", "pip"}
+
+
+def test_folders_may_have_spaces(root):
+    command = ["make", "--dry-run", "chapter", "OUT=my out", "PYTHON=python3"]
+    run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    line = next(line for line in run.stdout.splitlines() if "sotlib.companion.book" in line)
+    assert shlex.split(line)[-2:] == ["--out", "my out"]
+    assert not re.findall(r"[^\"]\$\(OUT\)", (root / "Makefile").read_text())
 
 
 def test_urls_name_the_repository_once_it_has_an_address(root, project):

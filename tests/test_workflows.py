@@ -1,6 +1,7 @@
 """Workflows pin their actions, have the least permissions and call targets that there are."""
 
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -50,12 +51,42 @@ def test_permissions_are_the_least(root, name):
         assert job["timeout-minutes"] <= 90
         permissions = job.get("permissions", {})
         assert all(level in ALLOWED[scope] for scope, level in permissions.items())
-        # What runs on pull requests must not write, nor keep the token.
-        writes = permissions.get("contents") == "write"
-        assert not (writes and "pull_request" in workflow["on"])
+        # What may write runs nothing of ours and nothing installed, and not on pull requests.
+        if "write" in permissions.values():
+            assert "pull_request" not in workflow["on"]
+            assert not re.search(r"\b(checkout|make|pip|uv|python\S*)\b", yaml.dump(job["steps"]))
         for step in job["steps"]:
-            if "checkout" in step.get("uses", "") and not writes:
+            if "checkout" in step.get("uses", ""):
                 assert step["with"]["persist-credentials"] is False
+
+
+def test_only_locked_versions_are_installed_but_for_the_weekly_build(root):
+    for name in set(WORKFLOWS) - {"weekly"}:
+        assert "pip install" not in read(root, name)[0]
+    makefile = (root / "Makefile").read_text()
+    assert "-m pip install --no-deps --require-hashes -r requirements.lock" in makefile
+    # In isolation the newest setuptools would write what is published.
+    assert re.findall(r"-m build\b.*", makefile) == ["-m build --no-isolation"]
+
+
+def test_notebooks_are_pushed_as_files(root, tmp_path):
+    """The job's own commands, with a folder in the place of the remote."""
+    push = read(root, "pages")[1]["jobs"]["notebooks"]["steps"][-1]
+    config = (root / "_config.yml").read_text()
+    branch = yaml.safe_load(config)["repository"]["branch"]
+    assert re.search(r'^  url: "', config, re.M)  # which the workflow looks for
+    script, count = re.subn(r'"https://[^"]*"', "remote", push["run"])
+    assert count == 1
+    (tmp_path / "tree" / ".git" / "hooks").mkdir(parents=True)
+    (tmp_path / "tree" / ".git" / "hooks" / "pre-commit").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "tree" / ".git" / "hooks" / "pre-commit").chmod(0o755)
+    (tmp_path / "tree" / "book").mkdir()
+    (tmp_path / "tree" / "book" / "one.ipynb").write_text("{}")
+    run = {"cwd": tmp_path, "check": True, "capture_output": True, "text": True}
+    subprocess.run(["git", "init", "--quiet", "--bare", "remote"], **run)
+    subprocess.run(["bash", "-e", "-c", script], **run)
+    tree = ["git", "-C", "remote", "ls-tree", "-r", "--name-only", branch]
+    assert subprocess.run(tree, **run).stdout == "book/one.ipynb\n"
 
 
 def test_weekly_build_takes_the_newest_and_reports_failures(root):

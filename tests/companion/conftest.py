@@ -27,8 +27,8 @@ from sotlib.companion.files import write_atomically
 
 @pytest.fixture
 def book(tmp_path):
-    """A tiny book; returns its layout."""
-    layout = Layout(tmp_path, tmp_path / "_build")
+    """A tiny book; returns its layout. What is built goes to a folder with a space in its name."""
+    layout = Layout(tmp_path, tmp_path / "my build")
     files = {
         "_config.yml": "title: Tiny\nonly_build_toc_files: true\n"
         'execute: {execute_notebooks: "off"}\n',

@@ -25,6 +25,27 @@ def test_page_without_source_is_named(book):
         chapters.read_pages(book)
 
 
+@pytest.mark.parametrize("name", ["../evil", "../../evil", "/evil", "part/../../evil", "a//b", ""])
+def test_pages_outside_the_book_are_refused(book, name):
+    (book.root / "evil.md").write_text("# Evil\n")
+    for text in (toc("part/one", name), toc("part/one").replace("root: intro", f"root: '{name}'")):
+        book.toc.write_text(text)
+        with pytest.raises(BookError, match=f"_toc.yml lists '{name}', which is no page's path"):
+            chapters.read_pages(book, (reproduction.NAME,))
+
+
+@pytest.mark.parametrize("name", ["secret.md", "folder", "gone"])
+def test_links_out_of_the_book_are_refused(book, name):
+    (book.root / "folder").mkdir()
+    (book.root / "secret.md").write_text("# Secret\n")
+    (book.source / "part" / "link.md").symlink_to(book.root / name)
+    with pytest.raises(BookError, match=r"part/link\.md is a link that leads out of .*book: put"):
+        chapters.read_pages(book, (reproduction.NAME,))
+    (book.source / "part" / "link.md").unlink()
+    (book.source / "part" / "link.md").symlink_to("one.md")
+    assert len(chapters.read_pages(book, (reproduction.NAME,))) == 3
+
+
 def test_parameters_are_written_in_place():
     source = parameters(HEADER + PARAMETERS, scale="smoke", gain=-2)
     assert source == 'scale = "smoke"  # smoke, laptop or paper\ngain = -2'

@@ -94,8 +94,25 @@ def test_unknown_chapter_lists_the_known_ones(book):
         (["chapter", "part/one", "-p", "volume=1"], "unknown parameter 'volume'"),
         (["chapter", "part/one", "-p", "volume"], "-p takes name=value, but got 'volume'"),
         (["serve"], "there is no site in"),
+        (["build", "--out", "{root}/_toc.yml"], "File exists"),
+        (["build", "--out", "{root}/_toc.yml/a"], "Not a directory"),
+        (["chapter", "part/one", "--root", "{root}/_toc.yml"], "Not a directory"),
     ],
 )
 def test_command_line_faults_are_messages(book, capsys, arguments, message):
-    assert main([*arguments, "--root", str(book.root), "--out", str(book.out)]) == 1
-    assert message in capsys.readouterr().err
+    places = ["--root", str(book.root), "--out", str(book.out)]
+    command, *rest = (argument.format(root=book.root) for argument in arguments)
+    assert main([command, *places, *rest]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+
+
+def test_missing_extra_is_named(book, capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, "sotlib.companion.book.build", raising=False)
+    monkeypatch.setitem(sys.modules, "jupytext", None)
+    monkeypatch.delitem(sys.modules, "sotlib.companion.book.chapters", raising=False)
+    assert main(["build", "--root", str(book.root), "--out", str(book.out)]) == 1
+    error = capsys.readouterr().err
+    assert error == "error: jupytext is missing: pip install 'sotlib[book]'\n"

@@ -98,6 +98,9 @@ def test_glued_numbers_are_read(text):
         (ENTRY | {"published": "unknown"}, "both unknown or neither"),
         (ENTRY | {"checks": []}, "one is built and published, so it needs checks"),
         (ENTRY | {"checks": [{"glue": "error"}]}, "a check of one lacks"),
+        (ENTRY | {"figure": "a`<b>"}, "one: figure is no name"),
+        (ENTRY | {"chapter": "a`<b>"}, "one: chapter is no name"),
+        (ENTRY | {"checks": [ENTRY["checks"][0] | {"expected": "1"}]}, "a number that is none"),
         ("one", "an entry must be a mapping"),
     ],
 )

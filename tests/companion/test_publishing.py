@@ -103,6 +103,20 @@ def test_published_branch_is_one_commit(book, tmp_path):
     assert "notebooks" not in status
 
 
+def test_nothing_outside_is_published(book, tmp_path):
+    (tmp_path / "secret").write_text("")
+    (book.root / "results").symlink_to(tmp_path)
+    with pytest.raises(BookError, match="results is a link that leads out"):
+        notebooks.export(book, scale="smoke")
+    (book.root / "results").unlink()
+    book.config.write_text(
+        book.config.read_text().replace("path_to_book: book", "path_to_book: ../x")
+    )
+    with pytest.raises(BookError, match=r"path_to_book leads out of it: \.\./x"):
+        notebooks.export(book, scale="smoke")
+    assert not (book.out / "x").exists()
+
+
 def test_faults_of_publishing_are_messages(book, capsys):
     arguments = ["--root", str(book.root), "--out", str(book.out)]
     assert main(["notebooks", "--scale", "paper", *arguments]) == 1

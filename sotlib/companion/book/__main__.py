@@ -2,8 +2,8 @@
 
 import argparse
 import ast
-import functools
-import http.server
+import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -16,7 +16,12 @@ def main(arguments: list[str] | None = None) -> int:
     layout = Layout(options.root.resolve(), options.out.resolve())
     try:
         options.run(layout, options)
-    except BookError as error:
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("sotlib"):
+            raise
+        print(f"error: {error.name} is missing: pip install 'sotlib[book]'", file=sys.stderr)
+        return 1
+    except (BookError, OSError) as error:  # a full disk, a file where a folder belongs
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -29,7 +34,7 @@ def _build(layout: Layout, options: argparse.Namespace) -> None:
     from sotlib.companion.book.build import build_book
 
     page = build_book(layout, scale=options.scale, jobs=options.jobs)
-    where = "" if options.out == Path("_build") else f" OUT={options.out}"
+    where = "" if options.out == Path("_build") else f" OUT={shlex.quote(str(options.out))}"
     print(f"open {page.as_uri()}\nor run `make serve{where}` and open http://localhost:8000")
 
 
@@ -62,16 +67,13 @@ def _notebooks(layout: Layout, options: argparse.Namespace) -> None:
 
 
 def _serve(layout: Layout, options: argparse.Namespace) -> None:
+    from sotlib.companion.book.serve import server
+
     if not (layout.html / "index.html").is_file():
         raise BookError(f"there is no site in {layout.html}: build it first (make book)")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=layout.html)
-    try:
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", options.port), handler)
-    except OSError as error:
-        raise BookError(f"cannot serve on port {options.port}: {error.strerror}") from None
-    with server:
-        print(f"serving {layout.html} at http://localhost:{server.server_port} (Ctrl+C to stop)")
-        server.serve_forever()
+    with server(layout.html, options.port) as running:
+        print(f"serving {layout.html} at http://localhost:{running.server_port} (Ctrl+C to stop)")
+        running.serve_forever()
 
 
 def _assignment(text: str) -> tuple[str, object]:
@@ -127,5 +129,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _ended(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)  # which ends the processes below, too
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _ended)
     sys.exit(main())

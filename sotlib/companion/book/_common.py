@@ -32,6 +32,13 @@ class Layout:
         return self.out / "executed" / scale
 
 
+def refuse_links(path: Path, folder: Path) -> None:
+    """Raise where a file, or anything below a folder, is a link that leads out of `folder`."""
+    for part in (path, *path.rglob("*")):
+        if part.is_symlink() and not part.resolve().is_relative_to(folder.resolve()):
+            raise BookError(f"{part} is a link that leads out of {folder}: put a copy in its place")
+
+
 def python_path() -> str:
     """Where other processes find this library."""
     return os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]))

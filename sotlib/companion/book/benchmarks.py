@@ -1,6 +1,9 @@
 """The page of benchmarks, written from the records under ``results/benchmarks/``."""
 
 import io
+import json
+import re
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from sotlib.companion.book._common import BookError
 from sotlib.companion.book.status import describe
 from sotlib.companion.records import RecordError, read_records
 from sotlib.companion.show.table import markdown_table
+from sotlib.companion.show.text import plain
 
 NAME = "appendix/benchmarks"
 
@@ -36,24 +40,26 @@ def files(folder: Path) -> dict[str, str]:
         records = read_records(folder, kind="benchmark")
     except RecordError as error:
         raise BookError(str(error)) from None
+    sections, found, on_gpu = [], {}, False
     for name, record in records.items():
+        if not re.fullmatch(r"[\w-]+", name):
+            raise BookError(f"{folder / name}.json: a name is of letters, digits, - and _")
         try:
             check_results(record["results"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            sections.append(_section(name, record))
+            on_gpu |= record["results"]["device"] == "cuda"
+            if record["results"].get("growth"):
+                found[f"{NAME}-{name}.svg"] = _plot(record["results"]["growth"])
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise BookError(f"the record {folder / name}.json is damaged: {error}") from None
-    devices = {record["results"]["device"] for record in records.values()}
-    parts = [_INTRO.format(absolute=_ABSOLUTE if "cuda" in devices else "")]
-    found = {}
-    for name, record in records.items():
-        parts.append(_section(name, record))
-        if record["results"].get("growth"):
-            found[f"{NAME}-{name}.svg"] = _plot(record["results"]["growth"])
-    return {NAME: "\n".join(parts if records else [*parts, _NONE]), **found}
+    intro = _INTRO.format(absolute=_ABSOLUTE if on_gpu else "")
+    return {NAME: "\n".join([intro, *(sections or [_NONE])]), **found}
 
 
 def _section(name: str, record: Mapping) -> str:
     results = record["results"]
-    lines = [f"(bench-{name})=", f"## {results['title']}", "", results["measures"], ""]
+    lines = [f"(bench-{name})=", f"## {plain(results['title'])}", ""]
+    lines += [plain(results["measures"]), ""]
     lines += [_table(results), ""]
     if results.get("growth"):
         lines += _figure(name, results["growth"])
@@ -69,7 +75,7 @@ def _table(results: Mapping) -> str:
     rows, task = [], None
     for row in results["rows"]:
         ratio = row["ratio"]
-        cells = [row["task"] if row["task"] != task else "", row["name"]]
+        cells = [plain(row["task"]) if row["task"] != task else "", plain(row["name"])]
         cells.append("1" if ratio == 1 else f"{ratio:.0f} ×" if ratio >= 10 else f"{ratio:.2g} ×")
         if on_gpu:
             cells.append(f"{1e3 * row['seconds']:.3g}" if "seconds" in row else "")
@@ -82,14 +88,16 @@ def _table(results: Mapping) -> str:
 
 def _figure(name: str, growth: Mapping) -> list[str]:
     series = [s for s in growth["series"] if s["sizes"]]
-    words = [f"{s['name']}: {_factor(s)}" for s in series]
+    words = "; ".join(f"{s['name']}: {_factor(s)}" for s in series)
+    alt = " ".join(f"Time against {growth['size']}. {words}.".split())
+    size = plain(growth["size"])
     return [
         f"```{{figure}} {Path(NAME).name}-{name}.svg",
         f":name: fig-bench-{name}",
         ":class: drawn",
-        f":alt: Time against {growth['size']}. {'; '.join(words)}.",
+        f":alt: {json.dumps(alt, ensure_ascii=False)}",  # plain text already
         "",
-        f"How cost grows with the {growth['size']}, relative to sotlib's at the smallest size.",
+        f"How cost grows with the {size}, relative to sotlib's at the smallest size.",
         "```",
         "",
     ]
@@ -114,12 +122,12 @@ def _plot(growth: Mapping) -> str:
         axes = figure.add_subplot()
         for series, marker in zip(growth["series"], "osD^vP*X" * 4, strict=False):
             relative = [seconds / unit for seconds in series["seconds"]]
-            axes.loglog(series["sizes"], relative, marker=marker, label=series["name"])
+            axes.loglog(series["sizes"], relative, marker=marker, label=_label(series["name"]))
         sizes = sorted({size for series in growth["series"] for size in series["sizes"]})
         axes.xaxis.set_major_locator(FixedLocator(sizes))
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel(growth["size"])
+        axes.set_xlabel(_label(growth["size"]))
         axes.set_ylabel("time, relative")
         axes.legend()
         buffer = io.StringIO()
@@ -127,17 +135,26 @@ def _plot(growth: Mapping) -> str:
     return buffer.getvalue()
 
 
+def _label(text: str) -> str:
+    """Text for matplotlib: no mathematics, and with room left for the figure."""
+    return textwrap.shorten(text, 60).replace("$", r"\$")
+
+
 def _provenance(record: Mapping) -> str:
     """Machine, versions and commit in one folded block."""
     source = record["provenance"]
     versions = ", ".join(f"{name} {version}" for name, version in source["versions"].items())
-    commit = f"`{source['commit'][:10]}`" if source["commit"] else "unknown"
+    commit = _code(source["commit"][:10]) if source["commit"] else "unknown"
     changed = " with uncommitted changes" if source["dirty"] else ""
     threads = source["machine"]["torch_threads"]
     lines = [
-        f"- Machine: {describe(source['machine'])}; {threads} threads of torch.",
-        f"- Versions: {versions}.",
-        f"- Recorded on {source['date']} at commit {commit}{changed}, by "
-        f"`benchmarks/{record['configuration']['script']}`.",
+        f"- Machine: {plain(describe(source['machine']))}; {plain(threads)} threads of torch.",
+        f"- Versions: {plain(versions)}.",
+        f"- Recorded on {plain(source['date'])} at commit {commit}{changed}, by "
+        f"{_code('benchmarks/' + record['configuration']['script'])}.",
     ]
     return "\n".join([":::{dropdown} Machine and versions", *lines, ":::"])
+
+
+def _code(text: str) -> str:
+    return plain("`" + text.replace("`", "'") + "`")

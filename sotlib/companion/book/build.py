@@ -1,7 +1,7 @@
 """The two things that can be built: the whole book, and one chapter."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sotlib.companion.book import manifest
@@ -47,8 +47,12 @@ def find_chapter(layout: Layout, name: str) -> Page:
     return chapters[name]
 
 
-def _only_build(layout: Layout) -> AbstractContextManager:
-    """Keep a second build out of the same folder."""
+@contextlib.contextmanager
+def _only_build(layout: Layout) -> Iterator[None]:
+    """Keep a second build out of the same folder, and clean up after a killed one."""
     layout.out.mkdir(parents=True, exist_ok=True)
     refusal = BookError(f"another build is running in {layout.out}")
-    return locked(layout.out / "lock", refusal)
+    with locked(layout.out / "lock", refusal):
+        for leftover in layout.out.rglob("*.tmp"):
+            leftover.unlink(missing_ok=True)
+        yield

@@ -1,10 +1,12 @@
 """When an executed chapter may be used again: everything that it depends on, in one key.
 
-Which modules or data a chapter reads is hard to know beforehand, so that a change to any of
-``sotlib`` (but not to this package), the manifest, the recorded results, the data files, the
-locked requirements or the Python version makes every chapter run again.
+Which modules or data a chapter reads is hard to know beforehand, so that a change to the code of
+``sotlib`` (but for what no chapter runs; comments do not count), the manifest, the recorded
+results, the data files, the locked requirements or the Python version makes every chapter run
+again.
 """
 
+import ast
 import contextlib
 import json
 import platform
@@ -15,15 +17,15 @@ from sotlib.companion.book._common import PACKAGE, Layout, digest
 from sotlib.companion.book.chapters import Page
 from sotlib.companion.files import write_atomically
 
+# What builds, measures or records without being imported by a chapter, but for what executes it.
+_NOT_RUN = ("companion/book/", "companion/runner/", "companion/benchmarks.py")
+_RUNS = tuple(f"companion/book/{n}.py" for n in ("_common", "chapters", "execute", "manifest"))
 _LARGE = 4_000_000  # bytes; shards and weights of trainings, which no chapter reads
 _NOT_DATA = {".md", ".css", ".js", ".svg", ".ico", ".bib", ".pyc"}
 
 
 def environment_key(layout: Layout, package: Path = PACKAGE) -> str:
     """One digest of all that chapters share."""
-    sources = (
-        path for path in package.rglob("*.py") if package / "companion/book" not in path.parents
-    )
     results = (p for p in _files(layout.root / "results") if p.stat().st_size < _LARGE)
     data = (path for path in _files(layout.source) if path.suffix not in _NOT_DATA)
     return digest(
@@ -31,7 +33,7 @@ def environment_key(layout: Layout, package: Path = PACKAGE) -> str:
             {
                 "python": platform.python_version(),
                 "lock": _contents([layout.root / "requirements.lock"], layout.root),
-                "library": _contents(sources, package),
+                "library": _code(package),
                 "results": _contents(results, layout.root),
                 "data": _contents(data, layout.root),
             },
@@ -61,7 +63,8 @@ def load(folder: Path, name: str, key: str) -> str | None:
 
 def seconds_of(folder: Path, name: str) -> float | None:
     """How long the kept notebook took when it was executed; None where there is none."""
-    return _record(folder, name).get("seconds")
+    seconds = _record(folder, name).get("seconds")
+    return seconds if isinstance(seconds, int | float) else None
 
 
 def store(folder: Path, name: str, key: str, text: str, seconds: float = 0.0) -> None:
@@ -74,9 +77,26 @@ def store(folder: Path, name: str, key: str, text: str, seconds: float = 0.0) ->
 def _record(folder: Path, name: str) -> dict:
     try:
         record = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
+
+
+def runs(module: str) -> bool:
+    """Whether a chapter can run this file of the library, given relative to it."""
+    return module in _RUNS or not module.startswith(_NOT_RUN)
+
+
+def _code(package: Path) -> dict[str, str]:
+    """Digest of each module's syntax, which has no comments."""
+    found = {}
+    for path in package.rglob("*.py"):
+        if runs(name := path.relative_to(package).as_posix()):
+            text = path.read_bytes()
+            with contextlib.suppress(SyntaxError):
+                text = ast.dump(ast.parse(text)).encode()
+            found[name] = digest(text)
+    return found
 
 
 def _files(folder: Path) -> Iterable[Path]:

@@ -1,6 +1,7 @@
 """The pages of the book: which there are, which are notebooks, and their parameters."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,16 @@ import jupytext
 import nbformat
 import yaml
 
-from sotlib.companion.book._common import SCALES, BookError, Layout, digest, read_text
+from sotlib.companion.book._common import (
+    SCALES,
+    BookError,
+    Layout,
+    digest,
+    read_text,
+    refuse_links,
+)
+
+_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
 
 @dataclass(frozen=True)
@@ -38,8 +48,11 @@ def read_pages(layout: Layout, generated: tuple[str, ...] = ()) -> list[Page]:
         toc = yaml.safe_load(read_text(layout.toc, "the table of contents"))
     except yaml.YAMLError as error:
         raise BookError(f"{layout.toc} is not valid YAML: {error}") from None
+    refuse_links(layout.source, layout.source)
     pages = []
     for name in _page_names(toc):
+        if not _NAME.fullmatch(name):
+            raise BookError(f"_toc.yml lists {name!r}, which is no page's path inside book/")
         path = layout.source / f"{name}.md"
         if path.exists():
             pages.append(Page(name, path, read_text(path, f"page {name}")))

@@ -173,8 +173,13 @@ def _check_entry(entry: object, papers: Mapping) -> None:
         raise BookError(f"manifest: {name}: scale is {entry['scale']!r}, not one of {SCALES}")
     if (entry["published"] == "unknown") != (entry["standing"] == "unknown"):
         raise BookError(f"manifest: {name}: 'published' and 'standing' are both unknown or neither")
+    for field in ("chapter", "figure"):
+        if not re.fullmatch(r"[\w/-]+", str(entry.get(field) or "none")):
+            raise BookError(f"manifest: {name}: {field} is no name: {entry[field]!r}")
     for check in entry.get("checks", []):
         if not {"glue", "tolerance", "what"} <= set(check):
             raise BookError(f"manifest: a check of {name} lacks 'glue', 'tolerance' or 'what'")
+        if not all(isinstance(check.get(key, 0), int | float) for key in ("expected", "tolerance")):
+            raise BookError(f"manifest: a check of {name} has a number that is none: {check}")
     if entry.get("figure") and entry["standing"] != "unknown" and not entry.get("checks"):
         raise BookError(f"manifest: {name} is built and published, so it needs checks")

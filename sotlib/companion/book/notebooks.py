@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from sotlib.companion.book._common import BookError, Layout, digest, read_text
+from sotlib.companion.book._common import BookError, Layout, digest, read_text, refuse_links
 from sotlib.companion.book.chapters import read_pages
 from sotlib.companion.book.generated import PAGES
 from sotlib.companion.files import write_atomically
@@ -43,6 +43,10 @@ def export(layout: Layout, *, scale: str = "laptop") -> Path:
     target, place = layout.out / "notebooks", repository(layout)
     if not place["url"]:
         raise BookError("repository: url is not set in _config.yml, so there is nowhere to publish")
+    if not (target / place["folder"]).resolve().is_relative_to(target.resolve()):
+        raise BookError(f"repository: path_to_book leads out of it: {place['folder']}")
+    for name in (*_FILES, *_FOLDERS):
+        refuse_links(layout.root / name, layout.root)
     shutil.rmtree(target, ignore_errors=True)
     for page in read_pages(layout, tuple(PAGES)):
         if page.is_notebook:

@@ -1,12 +1,14 @@
 """The page that says what of the papers is reproduced, written from the manifest."""
 
 import math
+import re
 from collections.abc import Mapping
 
 import nbformat
 
 from sotlib.companion.book import manifest
 from sotlib.companion.show.table import markdown_table
+from sotlib.companion.show.text import plain
 
 NAME = "appendix/reproduction"
 _COLUMNS = ("what", "where", "published", "ours", "tolerance", "status")
@@ -47,7 +49,7 @@ def page(content: Mapping, notebooks: Mapping[str, nbformat.NotebookNode], *, sc
     parts = [_INTRO.format(scale=scale, counts=f"In numbers: {counts}.")]
     for paper, title in content["papers"].items():
         entries = [e for e in content["entries"].values() if e["paper"] == paper]
-        parts += [f"## {title['title']}", f"{title['citation']}\n"]
+        parts += [f"## {plain(title['title'])}", f"{_citation(title['citation'])}\n"]
         rows = (
             row
             for entry in entries
@@ -55,7 +57,9 @@ def page(content: Mapping, notebooks: Mapping[str, nbformat.NotebookNode], *, sc
         )
         parts += [markdown_table(_COLUMNS, rows)]
         notes = [
-            f"- {e['label']}, {e['title']}: {e['note'].strip()}" for e in entries if e.get("note")
+            f"- {plain(e['label'])}, {plain(e['title'])}: {plain(e['note'])}"
+            for e in entries
+            if e.get("note")
         ]
         parts += ["", *notes, ""]
     return "\n".join(parts)
@@ -65,7 +69,7 @@ def _rows(entry: Mapping, numbers: Mapping[str, float], status: str) -> list[lis
     """A row for the entry, and one for each of its checks."""
     where = f"{{numref}}`{entry['figure']}`" if entry.get("figure") else f"`{entry['chapter']}`"
     mark = f"<span class='status' data-status='{status}'>{status}</span>"
-    title = f"**{entry['label']}:** {entry['title']}"
+    title = f"**{plain(entry['label'])}:** {plain(entry['title'])}"
     rows = [[title, where, entry["standing"], "", "", mark]]
     for check in entry.get("checks", []) if entry.get("figure") else []:
         expected = check.get("expected")
@@ -76,5 +80,12 @@ def _rows(entry: Mapping, numbers: Mapping[str, float], status: str) -> list[lis
             ours = "not recorded yet"
         tolerance = f"{check['tolerance']:g}"
         # A rightwards arrow in front marks what belongs to the row above.
-        rows.append([f"→ {check['what']}", "", published, ours, tolerance, ""])
+        rows.append([f"→ {plain(check['what'])}", "", published, ours, tolerance, ""])
     return rows
+
+
+def _citation(text: str) -> str:
+    """The one place for a role: ``{cite:t}`` with keys."""
+    parts = re.split(r"(\{cite:t\}`[\w:,-]+`)", text)
+    parts[::2] = [part and plain(f"x{part}x")[1:-1] for part in parts[::2]]
+    return "".join(parts)

@@ -3,9 +3,11 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
+import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -44,10 +46,11 @@ def build_site(
     parts = {name: digest(data) for name, data in files.items()}
     # Sphinx reads the library's docstrings.
     library = {str(path): digest(path.read_bytes()) for path in PACKAGE.rglob("*.py")}
-    stamp = digest(json.dumps([versions, library, parts], sort_keys=True))
+    origin = digest(json.dumps([versions, library, parts], sort_keys=True))
     stamp_file = layout.out / "html.stamp"
-    with contextlib.suppress(OSError):
-        if stamp_file.read_text() == stamp and not missing_pages(layout.html, pages):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        stamp = {"origin": origin, "site": _contents(layout.html)}
+        if json.loads(stamp_file.read_bytes()) == stamp and not missing_pages(layout.html, pages):
             return False
     stamp_file.unlink(missing_ok=True)
     _write_stage(layout, files)
@@ -55,7 +58,7 @@ def build_site(
     if missing := missing_pages(rendered, pages):
         raise BookError(f"no HTML was written for: {', '.join(missing)} (log: {_log(layout)})")
     _swap(rendered, layout.html)
-    write_atomically(stamp_file, stamp)
+    write_atomically(stamp_file, json.dumps({"origin": origin, "site": _contents(layout.html)}))
     return True
 
 
@@ -111,6 +114,12 @@ def missing_pages(html: Path, pages: Sequence[Page]) -> list[str]:
     return [page.name for page in pages if not (html / f"{page.name}.html").is_file()]
 
 
+def _contents(html: Path) -> dict[str, str]:
+    """Digest of each file of the site."""
+    files = sorted(path for path in html.rglob("*") if path.is_file())
+    return {path.relative_to(html).as_posix(): digest(path.read_bytes()) for path in files}
+
+
 def _write_stage(layout: Layout, files: Mapping[str, bytes]) -> None:
     """Write the stage anew, so that nothing of an earlier build is left in it."""
     shutil.rmtree(layout.stage, ignore_errors=True)
@@ -122,8 +131,10 @@ def _write_stage(layout: Layout, files: Mapping[str, bytes]) -> None:
 
 def _render(layout: Layout) -> Path:
     """Run Jupyter Book into a temporary folder; warnings are errors."""
-    output = layout.out / "render"
-    shutil.rmtree(output, ignore_errors=True)
+    for leftover in layout.out.glob("render-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    # A name of its own: the Jupyter Book of a killed build may still be writing.
+    output = Path(tempfile.mkdtemp(prefix="render-", dir=layout.out))
     # `python -m jupyter_book…` does nothing and exits 0: the script is needed.
     script = Path(sysconfig.get_path("scripts")) / "jupyter-book"
     command = [script, "build", layout.stage, "--path-output", output]
@@ -149,7 +160,7 @@ def _render(layout: Layout) -> Path:
 def _faults(log: str) -> str:
     """The warnings and errors of a log, or its end where it names none."""
     lines = log.splitlines()
-    faults = [line for line in lines if "WARNING" in line or "ERROR" in line]
+    faults = [line for line in lines if re.search("WARNING|ERROR|CRITICAL", line)]
     return "\n  ".join(faults[:20] or lines[-15:])
 
 

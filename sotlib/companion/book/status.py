@@ -6,6 +6,7 @@ from pathlib import Path
 from sotlib.companion._provenance import machine, versions
 from sotlib.companion.book import cache
 from sotlib.companion.show.table import markdown_table
+from sotlib.companion.show.text import plain
 
 NAME = "appendix/status"
 _PACKAGES = ("sotlib", "torch", "numpy", "scipy", "numba", "librosa", "nnAudio", "POT")
@@ -37,7 +38,7 @@ def page(names: Sequence[str], folder: Path, *, scale: str) -> str:
     found = versions((*_PACKAGES, *_TOOLS))
     return _INTRO.format(
         scale=scale,
-        machine=describe(machine()),
+        machine=plain(describe(machine())),
         chapters=markdown_table(("chapter", "executed in"), rows),
         versions=markdown_table(("package", "version"), found.items()),
     )

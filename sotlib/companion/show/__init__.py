@@ -1,4 +1,4 @@
-"""What the chapters share to show things: the style of figures, sounds, sliders and tables.
+"""What the chapters share to show things: the style of figures, sounds, sliders, tables and text.
 
 Needs the ``book`` extra; matplotlib, soundfile and IPython are imported when first used.
 """
@@ -7,5 +7,6 @@ from sotlib.companion.show.slider import slider
 from sotlib.companion.show.sound import play
 from sotlib.companion.show.style import COLOURS, use_style
 from sotlib.companion.show.table import table
+from sotlib.companion.show.text import plain
 
-__all__ = ["COLOURS", "play", "slider", "table", "use_style"]
+__all__ = ["COLOURS", "plain", "play", "slider", "table", "use_style"]

@@ -16,7 +16,8 @@ def table(
     Parameters
     ----------
     rows : iterable of sequences or of mappings
-        The cells, written with ``str``; pass strings to choose how numbers look.
+        The cells, Markdown, written with ``str``; pass strings to choose how numbers look, and
+        text of a record through `plain`.
     name : str
         Label for ``{numref}``, for instance ``tab-settings``.
     caption : str
