@@ -8,6 +8,8 @@ A folder a paper. A module with `ROWS` is an experiment, which `sotlib.companion
 - ``SEEDS``, those of a sweep that is given none, or a mapping of budgets to them;
 - ``run(row, seed, *, budget, folder, device, progress)``, which carries out one run, resumes it
   where it was interrupted, writes its record ``<row>-<seed>.json`` into the folder and returns it.
+  A record of this run that is there is returned; of another one, it is an error; damaged, or with
+  damage beside it, it is put aside.
   It calls `progress` with the number of steps done; where that raises `training.Stopped`, the state
   is saved first. `runs.make_run` makes it.
 

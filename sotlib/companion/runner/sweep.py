@@ -162,8 +162,6 @@ class Sweep:
                 asked, limit = True, time.time() + AT_ONCE
                 for folder in set(self.folders.values()):
                     (folder / STOP).touch()
-                self.stopped |= {task for future, task in futures.items() if future.cancel()}
-                futures = {f: task for f, task in futures.items() if not f.cancelled()}
             if futures and time.time() > limit:
                 self.stopped |= {*futures.values()}
                 tqdm.write(
