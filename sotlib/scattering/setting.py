@@ -1,5 +1,6 @@
 """The arguments of a scattering transform, checked."""
 
+import math
 import operator
 from dataclasses import dataclass
 from typing import Literal
@@ -60,26 +61,26 @@ def checked_setting(samples, J, Q, J_fr, Q_fr, T, F, padding, convention) -> Set
             "Raise J, or lower Q."
         )
     J_fr, Q_fr = _integer("J_fr", J_fr, 1), _integer("Q_fr", Q_fr, 1)
-    F = _width("F", F, 0, 2**J_fr, "2**J_fr")
     if pnp:
-        _integer("F with convention 'pnp'", F, 1)
+        F = _integer("F with convention 'pnp'", F, 1, 2**J_fr, f"2**J_fr = {2**J_fr}")
         padded_fr = 2 << (len(psi1) - 1).bit_length()
     else:
+        F = _width("F", F, 0, 2**J_fr, "2**J_fr")
         padded_fr = padded_channels(J, Q[0], J_fr, 2**J_fr if F in (0, "global") else F)
     if padded_fr < len(psi1):
         raise ValueError(
             f"J_fr = {J_fr} with F = {F} pads the {len(psi1)} first-order channels to only "
             f"{padded_fr}: lower J_fr, or raise F."
         )
-    T = _width("T", T, 1, 4 * samples, "the padded length")
     if pnp:
-        _integer("T with convention 'pnp'", T, 1)
+        T = _integer("T with convention 'pnp'", T, 1, padded, f"the padded length = {padded}")
         left = (padded - samples) // 2
         one_of("padding with convention 'pnp'", padding, ("zeros",))
     else:
+        T = _width("T", T, 1, 4 * samples, "the padded length")
         padded, left = time_padding(samples, 2**J if T == "global" else T)
+        _width("T", T, 1, padded, "the padded length")
         one_of("padding", padding, ("reflect", "zeros"))
-    _width("T", T, 1, padded, "the padded length")
     psi_fr = frequential_bank(_bank(J_fr, Q_fr, convention, padded_fr), width=F if pnp else 2**J_fr)
     return Setting(
         samples, J, Q, J_fr, Q_fr, T, F, padding, convention,
@@ -93,7 +94,7 @@ def _bank(J: int, Q: int, convention: Literal["dafx", "pnp"], padded: int) -> li
     return filterbank(J, Q, convention=convention, least_xi=least_xi)
 
 
-def _integer(name: str, value, least: int) -> int:
+def _integer(name: str, value, least: int, most: float = math.inf, limit: str = "") -> int:
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -102,6 +103,8 @@ def _integer(name: str, value, least: int) -> int:
         raise TypeError(f"{name} must be an integer; got {value!r}.")
     if number < least:
         raise ValueError(f"{name} must be at least {least}; got {number}.")
+    if number > most:
+        raise ValueError(f"{name} must be at most {limit}; got {number}.")
     return number
 
 
@@ -118,7 +121,4 @@ def _width(name: str, value, least: int, most: int, meaning: str):
     if isinstance(value, str):
         one_of(name, value, ("global",))
         return value
-    number = _integer(name, value, least)
-    if number > most:
-        raise ValueError(f"{name} must be at most {meaning} = {most}, or 'global'; got {number}.")
-    return number
+    return _integer(name, value, least, most, f"{meaning} = {most}, or 'global'")
