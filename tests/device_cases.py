@@ -92,6 +92,7 @@ BINS = {"fmin": 220.0, "n_bins": 48, "sample_rate": 8000}
 GRID = {"time_scale": 3.0, "tol": 1e-11, "max_iter": 20_000}
 SIZES = {"fft_sizes": (256, 512), "hop_lengths": (64, 128), "win_lengths": (200, 512)}
 TONE = {"samples": 512, "sample_rate": 8000}
+AS_IN_PNP = {"padding": "zeros", "convention": "pnp"}
 scattering = made(sotlib.TimeFrequencyScattering, 1024, J=6, Q=(8, 1), J_fr=2, F=4)
 drum = made(sotlib.RectangularDrum, samples=1024)
 
@@ -170,6 +171,10 @@ CASES = {
     "TimeFrequencyScattering": Case(scattering, signal),
     "TimeFrequencyScattering frames": Case(
         made(sotlib.TimeFrequencyScattering, 1024, J=6, Q=(8, 1), J_fr=2, T=128), signal
+    ),
+    "TimeFrequencyScattering pnp": Case(
+        made(sotlib.TimeFrequencyScattering, 1024, J=6, Q=(8, 1), J_fr=3, T=64, F=2, **AS_IN_PNP),
+        signal,
     ),
     "jtfs_features": Case(given(sotlib.jtfs_features), signal),
     "jtfs_distance": Case(

@@ -70,6 +70,7 @@ def calls():
         "TimeFrequencyScattering": Call(
             TimeFrequencyScattering, {"samples": 1100, **LAYERS, "T": 16, "F": 1}
         ),
+        "TimeFrequencyScattering.of_pnp": Call(TimeFrequencyScattering.of_pnp, {"samples": 2**13}),
         "TimeFrequencyScattering.forward": Call(scattering, {"x": x}),
         "Wasserstein1DLoss": Call(sot, FRAMES),
         "Wasserstein1DLoss cqt": Call(sot, BINS | {"transform": "cqt", "fmax": 440.0}, "fmax"),

@@ -79,6 +79,7 @@ TRANSFORMS = {
     "MelSpectrogram": partial(sotlib.MelSpectrogram, **FRAMES, n_mels=20),
     "CQT": partial(sotlib.CQT, **BINS),
     "TimeFrequencyScattering": scattering,
+    "TimeFrequencyScattering pnp": partial(scattering, T=64, padding="zeros", convention="pnp"),
 }
 MAKERS = {name: kind.make for name, kind in LOSSES.items()} | TRANSFORMS
 every_loss = pytest.mark.parametrize("kind", LOSSES.values(), ids=LOSSES)

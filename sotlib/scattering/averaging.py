@@ -43,6 +43,12 @@ def mean_over_support(padded: int, left: int, samples: int, log2_stride: int) ->
     return Mean(start, stop, weights[start:stop])
 
 
+def mean_over_padding(padded: int, log2_stride: int) -> Mean:
+    """Mean over the whole padded axis, zeros included."""
+    length = padded >> log2_stride
+    return Mean(0, length, np.full(length, 1 / length))
+
+
 def frames_inside(padded: int, left: int, samples: int, log2_stride: int) -> slice:
     """Which of the outputs at a stride lie on the support; never none."""
     length = padded >> log2_stride

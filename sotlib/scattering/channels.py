@@ -60,6 +60,14 @@ def channel_operator(channels: int, bank, impulses, F, indices) -> ChannelOperat
     )
 
 
+def full_rate_operator(channels: int, outputs: int, impulses: dict[int, np.ndarray]):
+    """Matrix for filters given by index, all of them read at the first ``outputs`` channels."""
+    read = np.arange(outputs)
+    blocks = [_circulant_rows(h, read, np.arange(channels)) for h in impulses.values()]
+    n1, n_fr = np.tile(read, len(impulses)), np.repeat(list(impulses), outputs)
+    return ChannelOperator(np.concatenate(blocks), None, n1, n_fr)
+
+
 def _one_filter(channels: int, impulse: np.ndarray, stride: int, F, *, is_lowpass: bool):
     padded = len(impulse)
     present = np.arange(0, channels, stride)

@@ -5,13 +5,23 @@ time axis (samples) and the frequency axis, whose "samples" are first-order chan
 """
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 BANDWIDTH_AT_UNIT_SCALE = 0.1  # sigma_0: a low-pass of width T has the bandwidth sigma_0 / T
 CROSSING = math.sqrt(0.5)  # r: the level at which two neighbouring wavelets cross
-REACH = 5.0  # a: a wavelet counts as zero beyond this many bandwidths
+
+
+class Convention(NamedTuple):
+    """What implementations of the filterbank do not agree on."""
+
+    spacing: float  # the highest wavelet is centred at 1 / (1 + 2**(spacing / Q)) ...
+    least_peak: float  # ... or here, if that is higher
+    reach: float  # a: a wavelet counts as zero beyond this many bandwidths
+
+
+CONVENTIONS = {"dafx": Convention(3, 0.35, 5.0), "pnp": Convention(1, 0.4, 4.0)}
 
 
 class Wavelet(NamedTuple):
@@ -22,12 +32,14 @@ class Wavelet(NamedTuple):
     j: int
 
 
-def coarsest_rate(xi: float, sigma: float) -> int:
+def coarsest_rate(xi: float, sigma: float, reach: float) -> int:
     """Log2 of the largest step at which a filter's output may be sampled."""
-    return math.floor(-math.log2(min(abs(xi) + REACH * sigma, 0.5))) - 1
+    return math.floor(-math.log2(min(abs(xi) + reach * sigma, 0.5))) - 1
 
 
-def filterbank(J: int, Q: int) -> list[Wavelet]:
+def filterbank(
+    J: int, Q: int, *, convention: Literal["dafx", "pnp"] = "dafx", least_xi: float = 0.0
+) -> list[Wavelet]:
     """Morlet wavelets with Q per octave, down to the bandwidth sigma_0 / 2**J.
 
     Centre frequencies fall geometrically while the bandwidth, proportional to them, stays above
@@ -39,6 +51,10 @@ def filterbank(J: int, Q: int) -> list[Wavelet]:
         log2 of the largest scale.
     Q : int
         Wavelets per octave.
+    convention : {'dafx', 'pnp'}, default 'dafx'
+        Whose implementation to follow, see `sotlib.TimeFrequencyScattering`.
+    least_xi : float, default 0
+        Wavelets centred below it are left out.
 
     Returns
     -------
@@ -50,8 +66,9 @@ def filterbank(J: int, Q: int) -> list[Wavelet]:
     >>> [round(wavelet.xi, 4) for wavelet in filterbank(2, 1)]
     [0.35, 0.175, 0.0875]
     """
+    spacing, least_peak, reach = CONVENTIONS[convention]
     step = 2 ** (1 / Q)
-    xi = max(1 / (1 + 2 ** (3 / Q)), 0.35)
+    xi = max(1 / (1 + 2 ** (spacing / Q)), least_peak)
     sigma = xi * (1 - 1 / step) / (1 + 1 / step) / math.sqrt(2 * math.log(1 / CROSSING))
     least = BANDWIDTH_AT_UNIT_SCALE / 2**J
     bank = []
@@ -63,7 +80,9 @@ def filterbank(J: int, Q: int) -> list[Wavelet]:
     else:
         xi = sigma
     bank += [(xi - xi * q / Q, least) for q in range(1, Q)]
-    return [Wavelet(xi, sigma, coarsest_rate(xi, sigma)) for xi, sigma in bank]
+    return [
+        Wavelet(xi, sigma, coarsest_rate(xi, sigma, reach)) for xi, sigma in bank if xi >= least_xi
+    ]
 
 
 def _periodised_gaussian(n: int, xi: float, sigma: float) -> np.ndarray:
@@ -125,9 +144,8 @@ def padded_channels(J: int, Q: int, J_fr: int, width: float) -> int:
     return int(wanted // 2**J_fr) * 2**J_fr
 
 
-def frequential_bank(J_fr: int, Q_fr: int) -> list[Wavelet]:
-    """Low-pass of width 2**J_fr, the wavelets of spin +1, the same with spin -1."""
-    low_pass = Wavelet(0.0, BANDWIDTH_AT_UNIT_SCALE / 2**J_fr, J_fr)
-    up = filterbank(J_fr, Q_fr)
+def frequential_bank(up: list[Wavelet], width: int) -> list[Wavelet]:
+    """Low-pass of the given width, the wavelets of spin +1, the same with spin -1."""
+    low_pass = Wavelet(0.0, BANDWIDTH_AT_UNIT_SCALE / width, int(math.log2(width)))
     down = [wavelet._replace(xi=-wavelet.xi) for wavelet in up]
     return [low_pass, *up, *down]

@@ -19,6 +19,9 @@ class PathTable:
     n1, n2, n_fr : ndarray of int
         Index of the first-order wavelet (the channel at which the path is read), the second-order
         wavelet and the frequential filter; -1 where a path has none.
+    frame : ndarray of int
+        The frame of which a path is the value; -1 where it has all frames of the output, or where
+        it is a mean over time.
     spin : ndarray of int
         Sign of the frequential centre frequency: 1, -1, or 0 for the low-pass (and order 0).
     xi1, sigma1, xi2, sigma2 : ndarray of float
@@ -33,6 +36,7 @@ class PathTable:
     n1: np.ndarray
     n2: np.ndarray
     n_fr: np.ndarray
+    frame: np.ndarray
     spin: np.ndarray
     xi1: np.ndarray
     sigma1: np.ndarray
@@ -57,13 +61,18 @@ class PathTable:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
+def order_of(keys: np.ndarray) -> np.ndarray:
+    """0, 1 or 2 for each key."""
+    return np.where(keys[:, 1] >= 0, 2, (keys.max(axis=1) >= 0).astype(int))
+
+
 def path_table(keys: np.ndarray, psi1, psi2, psi_fr) -> PathTable:
-    """Look up the filters of ``(n1, n2, n_fr)`` keys; a row of three -1 is order 0."""
-    n1, n2, n_fr = keys.T
-    order = np.where(n_fr < 0, 0, np.where(n2 < 0, 1, 2))
+    """Look up the filters of ``(n1, n2, n_fr, frame)`` keys; a row of -1 alone is order 0."""
+    n1, n2, n_fr, frame = keys.T
+    order = order_of(keys)
     columns = [_look_up(index, bank) for index, bank in ((n1, psi1), (n2, psi2), (n_fr, psi_fr))]
     spin = np.sign(np.nan_to_num(columns[2][0])).astype(int)
-    return PathTable(order, n1, n2, n_fr, spin, *columns[0], *columns[1], *columns[2])
+    return PathTable(order, n1, n2, n_fr, frame, spin, *columns[0], *columns[1], *columns[2])
 
 
 def _look_up(index: np.ndarray, bank: list[Wavelet]) -> np.ndarray:

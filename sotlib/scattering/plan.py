@@ -2,19 +2,25 @@
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sotlib._core.tables import TableModule
-from sotlib.scattering.averaging import frames_inside, mean_over_support
+from sotlib.scattering.averaging import frames_inside, mean_over_padding, mean_over_support
 from sotlib.scattering.bands import Band, band
-from sotlib.scattering.channels import channel_operator, frequential_impulses
+from sotlib.scattering.channels import (
+    ChannelOperator,
+    channel_operator,
+    frequential_impulses,
+    full_rate_operator,
+)
+from sotlib.scattering.energy import analytic_bank, padded_impulses, width
 from sotlib.scattering.filters import Wavelet, gaussian, morlet
 from sotlib.scattering.modulus import as_planes
-from sotlib.scattering.paths import path_table
+from sotlib.scattering.paths import order_of, path_table
 from sotlib.scattering.setting import Setting
 
 FIRST_ORDER = -1  # stands for n2 where there is no second-order wavelet
@@ -28,11 +34,14 @@ class ScatteringPlan(TableModule):
     def __init__(self, setting: Setting):
         super().__init__()
         s = self.setting = setting
-        self._is_global = s.T == "global"
+        self._pnp = s.convention == "pnp"
+        self._first_is_global = s.T == "global"
+        self._second_is_global = self._first_is_global or self._pnp
         self._log2_T = int(math.log2(s.padded if isinstance(s.T, str) else s.T))
         self._extents: dict[str, tuple[int, int]] = {}
         self._supports: dict[int, slice] = {}
         self._averaged: set[int] = set()  # n2 where averages over channels follow
+        self._upward = [n for n, wavelet in enumerate(s.psi_fr) if wavelet.xi >= 0]
         self._slow = [n2 for n2 in range(len(s.psi2)) if s.channels(n2)]
         self._add_wavelets()
         self._add_time_average()
@@ -48,10 +57,13 @@ class ScatteringPlan(TableModule):
         for wavelet in s.psi1:
             by_rate.setdefault(self._rate(wavelet), []).append(wavelet)
         self._rates = list(by_rate)
+        first, second = self._responses(s.psi1), list(self._responses(s.psi2))
         for log2_stride, wavelets in by_rate.items():
-            self._add_band(f"first{log2_stride}", wavelets, log2_stride)
+            group = np.stack(list(itertools.islice(first, len(wavelets))))
+            self._add_band(f"first{log2_stride}", group, log2_stride)
         bins = [
-            self._add_band(f"second{n2}", [s.psi2[n2]], self._rate(s.psi2[n2])) for n2 in self._slow
+            self._add_band(f"second{n2}", second[n2][None], self._rate(s.psi2[n2]))
+            for n2 in self._slow
         ]
         self._steps = self._plan_steps([len(wavelets) for wavelets in by_rate.values()], bins)
 
@@ -73,10 +85,17 @@ class ScatteringPlan(TableModule):
             seen = channels
         return steps
 
-    def _add_band(self, name: str, wavelets: Iterable[Wavelet], log2_stride: int) -> int:
-        padded = self.setting.padded
-        responses = np.stack([morlet(padded, wavelet.xi, wavelet.sigma) for wavelet in wavelets])
-        cut = band(responses, padded >> log2_stride)
+    def _responses(self, bank: list[Wavelet]) -> Iterator[np.ndarray]:
+        s = self.setting
+        if not self._pnp:
+            return (morlet(s.padded, wavelet.xi, wavelet.sigma) for wavelet in bank)
+        # A low-pass wider than the bank's range would cut into the energy of its last wavelets.
+        low_pass = gaussian(s.padded, int(s.T)) if int(s.T) >= 2**s.J else None
+        halves = analytic_bank(s.padded, bank, 2.0, low_pass)
+        return (np.pad(half, (0, s.padded - len(half))) for half in halves)
+
+    def _add_band(self, name: str, responses: np.ndarray, log2_stride: int) -> int:
+        cut = band(responses, self.setting.padded >> log2_stride)
         self.add_table(f"{name}_positive", cut.positive)
         self.add_table(f"{name}_negative", cut.negative)
         self._extents[name] = cut.start, cut.length
@@ -84,40 +103,80 @@ class ScatteringPlan(TableModule):
 
     def _add_time_average(self) -> None:
         s = self.setting
-        self.frames = 1
-        if isinstance(s.T, str):  # "global"
-            for log2_stride in {*self._rates, *(self._rate(s.psi2[n2]) for n2 in self._slow)}:
-                mean = mean_over_support(s.padded, s.left, s.samples, log2_stride)
-                self._supports[log2_stride] = slice(mean.start, mean.stop)
-                self.add_table(f"weights{log2_stride}", mean.weights)
+        self.frames, self._scale = 1, 1.0
+        if not self._first_is_global:
+            self._add_low_pass()
+        if not self._second_is_global:
             return
+        rates = {self._rate(s.psi2[n2]) for n2 in self._slow}
+        for log2_stride in rates | (set(self._rates) if self._first_is_global else set()):
+            mean = mean_over_support(s.padded, s.left, s.samples, log2_stride)
+            if self._pnp:
+                mean = mean_over_padding(s.padded, log2_stride)
+            self._supports[log2_stride] = slice(mean.start, mean.stop)
+            self.add_table(f"weights{log2_stride}", self._scale * mean.weights)
+
+    def _add_low_pass(self) -> None:
+        s = self.setting
+        self._inside = frames_inside(s.padded, s.left, s.samples, self._log2_T)
+        frames = self._inside.stop - self._inside.start
+        if self._pnp:
+            self._scale = math.sqrt(s.samples / frames)  # the root of the stride
+        else:
+            self.frames = frames
         length = s.padded >> self._log2_T
-        response = gaussian(s.padded, s.T)[: s.padded // 2 + 1]
+        response = self._scale * gaussian(s.padded, int(s.T))[: s.padded // 2 + 1]
         response[-1] /= 2  # the bin at the Nyquist frequency stands for both its sides
         self.add_table("low_pass", np.pad(response, (0, length))[: length + 1])
-        self._inside = frames_inside(s.padded, s.left, s.samples, self._log2_T)
-        self.frames = self._inside.stop - self._inside.start
 
     def _add_channel_operators(self):
         s = self.setting
-        impulses = frequential_impulses(s.padded_fr, s.psi_fr, s.J_fr)
-        upward = [n for n, wavelet in enumerate(s.psi_fr) if wavelet.xi >= 0]
-        keys = [np.array([[-1, -1, -1]])]
-        for n2 in [FIRST_ORDER, *self._slow]:
-            first = n2 == FIRST_ORDER
-            channels = len(s.psi1) if first else s.channels(n2)
-            filters = upward if first else range(len(s.psi_fr))
-            operator = channel_operator(channels, s.psi_fr, impulses, s.F, filters)
+        keys = [np.array([[-1, -1, -1, -1]])]
+        if self._pnp:  # the averages over time, before any filter over channels
+            keys.append(self._keys(np.arange(len(s.psi1)), FIRST_ORDER, -1))
+        operators = self._full_rate_operators() if self._pnp else self._strided_operators()
+        for n2, operator in operators:
             self.add_table(f"convolve{n2}", as_planes(operator.convolve))
             if operator.average is not None:
                 self._averaged.add(n2)
                 self.add_table(f"average{n2}", operator.average)
-            keys.append(np.stack([operator.n1, np.full_like(operator.n1, n2), operator.n_fr], 1))
-        n1, n2, n_fr = np.concatenate(keys).T
-        order = (n_fr >= 0).astype(int) + (n2 >= 0)
-        ranks = np.lexsort((n_fr, n2, n1, order))
+            keys.append(self._keys(operator.n1, n2, operator.n_fr))
+        rows = np.concatenate(keys)
+        n1, n2, n_fr, frame = rows.T
+        ranks = np.lexsort((frame, n_fr, n2, n1, order_of(rows)))
         self.register_buffer("_ranks", torch.from_numpy(ranks), persistent=False)
-        return path_table(np.concatenate(keys)[ranks], s.psi1, s.psi2, s.psi_fr)
+        return path_table(rows[ranks], s.psi1, s.psi2, s.psi_fr)
+
+    def _strided_operators(self) -> Iterator[tuple[int, ChannelOperator]]:
+        s = self.setting
+        impulses = frequential_impulses(s.padded_fr, s.psi_fr, s.J_fr)
+        for n2 in [FIRST_ORDER, *self._slow]:
+            first = n2 == FIRST_ORDER
+            channels = len(s.psi1) if first else s.channels(n2)
+            filters = self._upward if first else range(len(s.psi_fr))
+            yield n2, channel_operator(channels, s.psi_fr, impulses, s.F, filters)
+
+    def _full_rate_operators(self) -> Iterator[tuple[int, ChannelOperator]]:
+        s = self.setting
+        widths = [width(s.psi_fr[n], s.padded_fr) for n in self._upward[1:]]
+        for n2 in [FIRST_ORDER, *self._slow]:
+            if n2 == FIRST_ORDER:  # all channels go in, those of the slowest n2 come out
+                inputs, outputs = len(s.psi1), max(map(s.channels, self._slow))
+            else:
+                inputs = outputs = s.channels(n2)
+            impulses = padded_impulses(inputs, s.psi_fr, widths, int(s.F), 2**s.J_fr)
+            if n2 == FIRST_ORDER:  # one spin stands for both
+                kept = (n for n in self._upward if n in impulses)
+                impulses = {n: impulses[n] * math.sqrt(2 if n else 1) for n in kept}
+            yield n2, full_rate_operator(inputs, outputs, impulses)
+
+    def _keys(self, n1: np.ndarray, n2: int, n_fr) -> np.ndarray:
+        """Rows of n1, n2, n_fr and frame. The first order of 'pnp' has one for each frame."""
+        unfolds = self._pnp and n2 == FIRST_ORDER
+        frames = np.arange(self._inside.stop - self._inside.start) if unfolds else np.array([-1])
+        rows = np.stack(np.broadcast_arrays(n1, n2, n_fr, -1), axis=1).repeat(len(frames), axis=0)
+        rows[:, 3] = np.tile(frames, len(rows) // len(frames))
+        return rows
 
     def _band(self, name: str, table) -> Band[Tensor]:
         start, length = self._extents[name]

@@ -53,11 +53,15 @@ class TimeFrequencyScattering(ScatteringPlan):
         over the channels, which leaves one path for each pair of wavelets (``n1`` = -1).
     padding : {'reflect', 'zeros'}, default 'reflect'
         How signals continue at their ends.
+    convention : {'dafx', 'pnp'}, default 'dafx'
+        Whose filters, averages and units: those of [2]_, or those that the authors of the PNP
+        paper computed with (see Notes; `of_pnp` takes their setting, too). The latter need
+        integers T and F from 1 and ``padding='zeros'``.
 
     Attributes
     ----------
     paths : PathTable
-        What each path of the output is, sorted by (order, n1, n2, n_fr).
+        What each path of the output is, sorted by (order, n1, n2, n_fr, frame).
     frames : int
         Number of frames of the output.
     setting : Setting
@@ -75,6 +79,15 @@ class TimeFrequencyScattering(ScatteringPlan):
     F < 2**J_fr, which are labelled with other n1 there). Under global averaging the mean over
     the support is that of a band-limited modulus known at a coarse rate, taken by cubic
     interpolation. Explained in chapter ``pnp/scattering``.
+
+    With ``convention='pnp'`` the wavelets are analytic and scaled so that the energies of a bank
+    add up, and signals are padded to twice a power of two, over channels too. Orders 0 and 2 are
+    means over the padded axis. Order 1 keeps its frames, and each of them counts as a path
+    (``paths.frame``); besides, it has the averages over time alone (``n_fr`` = -1). Nothing is
+    averaged over channels: F is the width of the low-pass ``n_fr`` = 0, every filter is read at
+    every channel, and wavelets wider than the channels are left out. All coefficients are
+    multiplied by the root of the stride of T, those of order 1 with one spin for two by the root
+    of 2, so that squares add up to energies.
 
     References
     ----------
@@ -104,15 +117,35 @@ class TimeFrequencyScattering(ScatteringPlan):
         T: int | Literal["global"] = "global",
         F: int | Literal["global"] = 0,
         padding: Literal["reflect", "zeros"] = "reflect",
+        convention: Literal["dafx", "pnp"] = "dafx",
     ):
-        super().__init__(checked_setting(samples, J, Q, J_fr, Q_fr, T, F, padding))
+        super().__init__(checked_setting(samples, J, Q, J_fr, Q_fr, T, F, padding, convention))
+
+    @classmethod
+    def of_pnp(cls, samples: int) -> "TimeFrequencyScattering":
+        """Build the representation of the PNP paper, at its authors' setting.
+
+        Parameters
+        ----------
+        samples : int
+            Length of the signals: 2**16 gives the 20 762 coefficients of their drums, 2**15 the
+            16 018 of their arpeggios.
+
+        Examples
+        --------
+        >>> len(TimeFrequencyScattering.of_pnp(2**15).paths)
+        16018
+        """
+        return cls(
+            samples, J=13, Q=(12, 1), J_fr=6, T=2**13, F=2, padding="zeros", convention="pnp"
+        )
 
     def extra_repr(self) -> str:
         """Setting and number of paths, for ``print``."""
         s = self.setting
         return (
             f"{s.samples}, J={s.J}, Q={s.Q}, J_fr={s.J_fr}, Q_fr={s.Q_fr}, T={s.T!r}, F={s.F!r}, "
-            f"padding={s.padding!r}, paths={len(self.paths)}"
+            f"padding={s.padding!r}, convention={s.convention!r}, paths={len(self.paths)}"
         )
 
     @full_precision
@@ -140,12 +173,17 @@ class TimeFrequencyScattering(ScatteringPlan):
     def _scatter(self, signals: Tensor) -> Tensor:
         table = self.tables(signals.dtype)
         spectrum = analyse(self._pad(signals))
-        if self._is_global:
+        spectra, averages = self._first_order(spectrum, table)
+        first = self._over_channels(averages, FIRST_ORDER, table)
+        if self._pnp:
+            share = self._scale * self.setting.samples / self.setting.padded
+            zeroth = share * signals.mean(dim=-1, keepdim=True)
+            first = torch.cat([averages, first], dim=-2).flatten(-2).unsqueeze(-1)
+        elif self._first_is_global:
             zeroth = signals.mean(dim=-1, keepdim=True)
         else:
             zeroth = self._low_pass(spectrum, table)
-        spectra, averages = self._first_order(spectrum, table)
-        blocks = [zeroth, self._over_channels(averages, FIRST_ORDER, table)]
+        blocks = [zeroth, first]
         scalogram = spectra[0][:, :0]
         for n2, bins, joining in self._steps:
             # Each wavelet takes over what the one before it used: channels join, bins go. So
@@ -183,7 +221,7 @@ class TimeFrequencyScattering(ScatteringPlan):
         for log2_stride in self._rates:
             moduli = filter_band(spectrum, self._band(f"first{log2_stride}", table)).abs()
             spectra.append(analyse(moduli))
-            if self._is_global:
+            if self._first_is_global:
                 inside = moduli[..., self._supports[log2_stride]]
                 averages.append((inside @ table(f"weights{log2_stride}")).unsqueeze(-1))
             else:
@@ -193,7 +231,7 @@ class TimeFrequencyScattering(ScatteringPlan):
     def _second_order(self, scalogram: Tensor, n2: int, table) -> Tensor:
         filters = self._band(f"second{n2}", table)
         signals = filter_band(scalogram[..., : filters.bins], filters)
-        if not self._is_global:
+        if not self._second_is_global:
             return self._low_pass(analyse(self._over_channels(signals, n2, table)), table)
         log2_stride = self._rate(self.setting.psi2[n2])
         inside = signals[..., self._supports[log2_stride]]
