@@ -1,8 +1,8 @@
 """Filterbanks whose energies add up to a constant, as the PNP paper's authors had them.
 
 The wavelets are made analytic and rescaled until their Littlewood-Paley sum, the energy that all
-of them together pass at a frequency, reaches a given total near each of them. Twice the input's
-energy is that of a real signal's positive half, once it is shared by two spins.
+of them together pass at a frequency, reaches a given total near each of them: 2 for real signals,
+whose negative half it stands for, and 1 where there are wavelets of both spins.
 """
 
 import math
@@ -71,21 +71,20 @@ def width(wavelet: Wavelet, n: int) -> int:
 
 
 def padded_impulses(
-    channels: int, bank: list[Wavelet], widths: list[int], F: int, largest: int
+    channels: int, bank: list[Wavelet], widths: list[int], F: int
 ) -> dict[int, np.ndarray]:
     """Impulse responses over ``channels`` channels, zero-padded to twice a power of two.
 
     ``bank`` is that of `frequential_bank`, ``widths`` are those of its wavelets of spin +1, ``F``
-    that of its low-pass, ``largest`` the bank's scale. Wavelets that are wider than the power of
-    two are no part of the filterbank, those wider than the channels are not used.
+    that of its low-pass. Wavelets that are wider than the power of two are no part of the
+    filterbank, those wider than the channels are not used.
     """
     fitting = 1 << (channels - 1).bit_length()
     padded = 2 * fitting
-    low_pass = gaussian(padded, F)
-    impulses = {0: np.fft.ifft(low_pass)}
+    impulses = {0: np.fft.ifft(gaussian(padded, F))}
     up = [w for w, wide in zip(bank[1:], widths, strict=False) if wide <= fitting]
     if up:
-        half = analytic_bank(padded, up, 1.0, low_pass if largest <= F else None)
+        half = analytic_bank(padded, up, 1.0)
         spread = np.fft.ifft(half, n=padded)
         for k in range(sum(wide <= channels for wide in widths)):
             impulses[1 + k] = spread[k]

@@ -164,7 +164,7 @@ class ScatteringPlan(TableModule):
                 inputs, outputs = len(s.psi1), max(map(s.channels, self._slow))
             else:
                 inputs = outputs = s.channels(n2)
-            impulses = padded_impulses(inputs, s.psi_fr, widths, int(s.F), 2**s.J_fr)
+            impulses = padded_impulses(inputs, s.psi_fr, widths, int(s.F))
             if n2 == FIRST_ORDER:  # one spin stands for both
                 kept = (n for n in self._upward if n in impulses)
                 impulses = {n: impulses[n] * math.sqrt(2 if n else 1) for n in kept}
