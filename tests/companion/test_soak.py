@@ -41,6 +41,7 @@ def sweep(folder, limit, said):
             yield pool
 
     executors.processes = threads
+    tiny_experiment.replace_experiments()
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     text = io.StringIO()
