@@ -26,7 +26,7 @@ class TableModule(nn.Module):
         """
         if not isinstance(name, str) or not name or "." in name:
             raise ValueError(f"name must be a str without dots, such as 'weights'; got {name!r}.")
-        numbers = check.real_numbers("array", array, "cpu").numpy()
+        numbers = _real_numbers(array)
         device = torch.get_default_device()
         device = torch.device("cpu") if device.type == "meta" else device
         for dtype, precision in _PRECISIONS.items():
@@ -56,6 +56,20 @@ class TableModule(nn.Module):
             if buffer is not None:
                 self._buffers[name] = buffer.to(fn(buffer[:0]).device)
         return self
+
+
+def _real_numbers(array) -> np.ndarray:
+    """The array, if it holds finite real numbers. In NumPy: `torch.func` would wrap a tensor."""
+    try:
+        numbers = np.asarray(array)
+        if numbers.dtype.kind not in "fiu":
+            raise TypeError
+    except (TypeError, ValueError, RuntimeError):
+        kind = getattr(array, "dtype", type(array).__name__)
+        raise TypeError(f"array must hold real numbers; got {kind}.") from None
+    if not np.isfinite(numbers).all():
+        raise ValueError("array must be finite; it holds NaN or infinite values.")
+    return numbers
 
 
 def _suffix(dtype: torch.dtype) -> str:

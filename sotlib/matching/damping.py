@@ -143,8 +143,9 @@ class AdaptiveDamping(Damping):
 
     Notes
     -----
-    The factors are the paper's; whether it compares with the best epoch so far or with the last
-    one is not stated, and the best is our choice. Explained in chapter ``pnp/damping``.
+    The factors are the paper's; that it compares with the best epoch so far is known from the
+    authors' code. Their 10^20 lies nine powers of ten above the largest diagonal entry that they
+    show: the first epochs are in effect P-loss training. Explained in chapter ``pnp/damping``.
 
     Examples
     --------

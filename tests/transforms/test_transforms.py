@@ -235,6 +235,14 @@ class TestShapes:
         np.testing.assert_allclose(ours, np.abs(np.fft.rfft(window * x.numpy())), rtol=1e-12)
 
 
+@pytest.mark.parametrize("make", [lambda: STFT(fft_size=64), lambda: CQT(fmin=3000.0, n_bins=12)])
+def test_a_transform_may_be_made_inside_torch_func(make, generator):
+    x, direction = torch.randn(2, 1, 2000, generator=generator)
+    made = torch.func.jvp(lambda x: make()(x), (x,), (direction,))
+    for ours, expected in zip(made, torch.func.jvp(make(), (x,), (direction,)), strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
 class TestBadInput:
     @each
     def test_integer_signals(self, transform):

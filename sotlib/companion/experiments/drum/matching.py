@@ -99,7 +99,7 @@ BUDGETS = {
 }
 
 
-SEEDS = (0,)  # one run for each row; how many the paper has is not published
+SEEDS = (0,)  # one run for each row; the authors' job scripts have ten for three of them
 
 
 def carry_out(run: Run[Row, Budget]) -> dict:
