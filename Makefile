@@ -100,6 +100,8 @@ lint: $(READY)  ## check style with ruff, types with mypy
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
+# One thread for each process: two processes with two threads each take almost twice as long.
+unit: export OMP_NUM_THREADS ?= 1
 unit: $(READY)  ## tests of the library and of the build, doctests, the README's code
 	$(PY) -m pytest -n $(JOBS) -m "not site and not slow" $(PYTEST_ARGS)
 
