@@ -12,10 +12,10 @@ RATE = 16000
 OPTIONS: dict[str, Any] = {"hop_length": 256, "fmin": 32.7, "n_bins": 250, "bins_per_octave": 36}
 
 
-def contestants(rate=RATE, window="hann") -> dict:
+def contestants(rate=RATE) -> dict:
     """Ours and nnAudio's, with the settings that the SOT losses use by default."""
-    ours = CQT(sample_rate=rate, window=window, **OPTIONS)
-    theirs = CQT1992v2(sr=rate, window=window, output_format="Complex", verbose=False, **OPTIONS)
+    ours = CQT(sample_rate=rate, window="hann", **OPTIONS)
+    theirs = CQT1992v2(sr=rate, window="hann", output_format="Complex", verbose=False, **OPTIONS)
 
     def magnitude(x):
         # nnAudio's own magnitude has no finite gradient on silence.

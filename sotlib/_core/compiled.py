@@ -62,6 +62,7 @@ class _Kept(NullCache):
             found = path.read_bytes()
             seal, code = found[:_SEAL], found[_SEAL:]
             if seal == _seal(origin, code):
+                # Numba's own form of machine code, which it would load without a look.
                 return self._place.rebuild(target_context, pickle.loads(code))
         except Exception:  # whatever it is, compiling helps
             pass

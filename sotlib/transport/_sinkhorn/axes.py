@@ -28,10 +28,11 @@ class PlainAxis:
         """Return rows of the kernel (outputs, inputs)."""
         return (self.x[rows, None] - self.y).square_().div_(-self.eps).exp_()
 
-    def rows(self):
-        """Go through the kernel, as pairs of a slice of outputs and the rows of these."""
+    def multiply(self, columns, out):
+        """Write the product with columns (inputs, columns) to ``out`` (outputs, columns)."""
         for part in self.parts:
-            yield part, self.matrix(part) if self.kept is None else self.kept
+            factor = self.matrix(part) if self.kept is None else self.kept
+            torch.mm(factor, columns, out=out[part])
 
 
 class LogAxis:

@@ -27,9 +27,9 @@ class GibbsKernel:
         return frequency, kind(self.target.stretched, self.source.stretched, self.eps)
 
     @cached_property
-    def _smooth(self):
-        """The kernel along frequency and along time, interpolated where that pays."""
-        return self._axes(SmoothAxis.of) if self.plain else (None, None)
+    def _numbers(self):
+        """The kernel as numbers along frequency and along time, interpolated where that pays."""
+        return self._axes(lambda *axis: SmoothAxis.of(*axis) or PlainAxis(*axis))
 
     @cached_property
     def axes(self):
@@ -43,28 +43,20 @@ class GibbsKernel:
 
     def product(self, mass, out):
         """Return a function that writes the kernel times ``mass`` to ``out``, item by item."""
-        (smooth_f, smooth_t), (frequency, time) = self._smooth, self._axes(PlainAxis)
+        frequency, time = self._numbers
         rows = mass.new_empty(*mass.shape[:2], out.shape[2])
-        flat = mass.view(-1, mass.shape[2]), rows.view(-1, rows.shape[2])
+        flat = mass.view(-1, mass.shape[2]).mT, rows.view(-1, rows.shape[2]).mT
         tall = rows.view(len(rows), -1), out.view(len(out), -1)
 
         def write():
-            if smooth_t:
-                flat[1].copy_((smooth_t @ flat[0].mT).mT)
-            else:
-                for part, factor in time.rows():
-                    torch.mm(flat[0], factor.mT, out=flat[1][:, part])
-            if smooth_f:
-                tall[1].copy_(smooth_f @ tall[0])
-            else:
-                for part, factor in frequency.rows():
-                    torch.mm(factor, tall[0], out=tall[1][part])
+            time.multiply(*flat)
+            frequency.multiply(*tall)
 
         return write
 
     def logsumexp(self, h):
         """Map h (bins', batch, frames') to log Σ_j exp(h_j - C_ij/ε) (bins, batch, frames)."""
-        if any(self._smooth):
+        if self.plain and any(isinstance(axis, SmoothAxis) for axis in self._numbers):
             spread = h.new_empty(len(self.target.freqs), h.shape[1], len(self.target.stretched))
             self.product(h.exp(), spread)()
             return spread.log_()

@@ -39,15 +39,15 @@ class SmoothAxis:
         nodes = math.prod(len(tiles) * number for tiles, number in (of_x, of_y))
         return cls(of_x, of_y, len(x), eps) if 2 * nodes < len(x) * len(y) else None
 
-    def __matmul__(self, columns):
-        """Product with columns (inputs, columns)."""
+    def multiply(self, columns, out):
+        """Write the product with columns (inputs, columns) to ``out`` (outputs, columns)."""
         tiles, _, width = self.spread.shape
         missing = tiles * width - len(columns)
         if missing:
             columns = torch.cat([columns, columns.new_zeros(missing, columns.shape[1])])
         moments = torch.bmm(self.spread, columns.unflatten(0, (tiles, width))).flatten(0, 1)
         values = (self.between @ moments).unflatten(0, (len(self.back), -1))
-        return torch.bmm(self.back, values).flatten(0, 1)[: self.size]
+        out.copy_(torch.bmm(self.back, values).flatten(0, 1)[: self.size])
 
 
 def _tiles(x, slope):
