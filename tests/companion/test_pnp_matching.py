@@ -12,7 +12,7 @@ from sotlib.companion.checkpoints import CheckpointError, load_checkpoint
 from sotlib.companion.experiments.pnp import data as pnp_data
 from sotlib.companion.experiments.pnp import drum as pnp_drum
 from sotlib.companion.experiments.pnp.evaluation import predict
-from sotlib.companion.experiments.pnp.objectives import CONTINUED
+from sotlib.companion.experiments.pnp.rows import CONTINUED
 from sotlib.companion.experiments.training import Stopped
 from sotlib.companion.records import read_records
 from sotlib.companion.runner import Sweep, plan

@@ -11,17 +11,21 @@ from sotlib.companion.experiments.pnp import drum as pnp_drum
 from sotlib.companion.experiments.pnp.evaluation import Judge
 from sotlib.companion.experiments.pnp.instrument import Perception
 from sotlib.companion.experiments.pnp.objectives import (
-    CONSTANT,
-    CONTINUED,
-    FINAL,
-    START,
     MetricObjective,
     ParameterObjective,
     SpectralObjective,
     make_damping,
     make_objective,
 )
-from sotlib.companion.experiments.pnp.rows import ADAPTIVE, GIVEN, Row
+from sotlib.companion.experiments.pnp.rows import (
+    ADAPTIVE,
+    CONSTANT,
+    CONTINUED,
+    FINAL,
+    GIVEN,
+    START,
+    Row,
+)
 from sotlib.companion.experiments.pnp.training import MatchingTraining
 from sotlib.companion.experiments.training import TrainingDiverged
 from sotlib.matching.damping import ConstantDamping
@@ -192,6 +196,22 @@ def fall_after(damping, epoch):
         return damping.value
 
     return step
+
+
+@pytest.mark.parametrize(("validations", "steps"), [((1, 2, 3, 4), 6), ((4, 3, 2, 5), 2)])
+def test_without_a_damping_adam_forgets_where_validation_improves(
+    prepared, tmp_path, validations, steps
+):
+    left = iter((0, *validations))  # the first is that of the untrained network
+
+    class Told(ParameterObjective):
+        def forward(self, predicted, fold, indices):
+            loss = super().forward(predicted, fold, indices)
+            return loss if self.training else 0 * loss + next(left)
+
+    row = Row("ploss", clearing=True)
+    _, training = train(prepared, Told(), tmp_path / "c.safetensors", row=row)
+    assert {float(s["step"]) for s in training.optimizer.state.values()} == {steps}
 
 
 def test_learning_rate_falls_where_validation_stalls(prepared, tmp_path):

@@ -8,16 +8,10 @@ import torch
 from torch import nn
 
 from sotlib.companion.experiments.pnp.instrument import Synthesis
+from sotlib.companion.experiments.pnp.rows import CONSTANT, CONTINUED, FINAL, START
 from sotlib.losses import MultiResolutionSTFTLoss
 from sotlib.losses.pnp import PNPLoss
 from sotlib.matching.damping import AdaptiveDamping, ConstantDamping, ScheduledDamping
-
-# Dampings in the unit `Prepared.unit`. The authors' are 1e20 at the start, a constant 1e5 and a
-# schedule that ends at 1, absolute numbers; the median of the largest diagonal entries of M that
-# their notebook shows is about 1e8.
-AUTHORS_UNIT = 1e8
-START, CONSTANT, FINAL = 1e20 / AUTHORS_UNIT, 1e5 / AUTHORS_UNIT, 1 / AUTHORS_UNIT
-CONTINUED = 1.0  # ours, where training goes on from P-loss weights: half of all M outweigh it
 
 
 class ParameterObjective(nn.Module):
@@ -95,4 +89,4 @@ def make_damping(row, limits, end=None):
         if end == START:  # the other one never fell
             return ConstantDamping(START)
         return ScheduledDamping(START, epochs=epochs, final=end or FINAL, hold=end is not None)
-    return AdaptiveDamping(START)
+    return AdaptiveDamping(row.start)

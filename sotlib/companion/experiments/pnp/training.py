@@ -139,8 +139,11 @@ class MatchingTraining(Training):
         """What an epoch's validation loss does to damping and learning rate."""
         if hasattr(self.objective, "damping"):
             before = self.objective.damping.value
-            if self.objective.damping.step(validation) < before and self.row.clearing:
-                self.optimizer.state.clear()
+            falls = self.objective.damping.step(validation) < before
+        else:  # as an adaptive damping would
+            falls = not self.best or validation < self.best["value"]
+        if falls and self.row.clearing:
+            self.optimizer.state.clear()
         if self.rate is not None:
             self.rate.step(validation)
 
