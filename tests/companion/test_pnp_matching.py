@@ -87,9 +87,10 @@ def check_best_epochs(results, arrays):
     trained = results["curve"][1:]
     for key, best in (("validation", results), ("jtfs", results["heard"])):
         assert best["best_epoch"] == 1 + int(np.argmin([entry[key] for entry in trained]))
-    heard = arrays["heard_validation_jtfs"][: pnp_drum.BUDGETS["smoke"].heard]
-    at_best = results["curve"][results["heard"]["best_epoch"]]
-    assert at_best["jtfs"] == pytest.approx(heard.mean(), rel=1e-5)
+    listened = arrays["validation_jtfs"][: pnp_drum.BUDGETS["smoke"].heard]
+    assert results["curve"][results["best_epoch"]]["jtfs"] == pytest.approx(
+        listened.mean(), rel=1e-5
+    )
 
 
 def test_record_agrees_with_its_arrays(results, pnp_folder):
@@ -103,6 +104,8 @@ def test_record_agrees_with_its_arrays(results, pnp_folder):
             found["mean"] = squares.mean()
             assert written["parameter_error"] == pytest.approx(found, rel=1e-4)
             for name, where in itertools.product(("jtfs", "stft"), ("", "heard_")):
+                if where and fold != "test":
+                    continue
                 distances = arrays[f"{where}{fold}_{name}"]
                 written = (record["results"]["heard"] if where else record["results"])[fold][name]
                 assert written["mean"] == pytest.approx(distances.mean(), rel=1e-5)

@@ -76,14 +76,14 @@ class Judge:
         }
 
 
-def judge(model, folds, judging, prefix=""):
-    """Distances and errors on test and validation sounds, losses on training sounds, and arrays.
+def judge(model, folds, judging, names=("test", "validation"), prefix=""):
+    """Distances and errors on the sounds of some folds, losses on training sounds, and arrays.
 
     `prefix` is that of the arrays' names.
     """
     results: dict = {"train": errors(predict(model, folds["train"]), folds["train"])}
     arrays: dict[str, torch.Tensor] = {}
-    for name in ("test", "validation"):
+    for name in names:
         fold = folds[name]
         predicted = predict(model, fold)
         jtfs, stft = judging.distances(predicted, fold)

@@ -67,7 +67,7 @@ class Matching:
         )
         curve = training.run(run.progress)
         model.load_state_dict(training.heard["weights"])
-        heard, more = judge(model, prepared.folds, judging, "heard_")
+        heard, more = judge(model, prepared.folds, judging, ("test",), "heard_")
         model.load_state_dict(training.best["weights"])
         results, arrays = judge(model, prepared.folds, judging)
         weights_file, arrays_file = (
