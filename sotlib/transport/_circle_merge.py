@@ -14,6 +14,7 @@ from sotlib.transport._line_gradients import _slope, cost
 
 # Numba notices changes in this file only: see `_line_merge.py`.
 HELPERS = ("transport/_circle_sort.py", "transport/_line_gradients.py")
+CLOSE = 2e-14  # shifts that are one, up to rounding
 SUM = "44bdf5f5d1b7cb14"
 
 
@@ -47,8 +48,11 @@ def _first_above(sums, level):
 
 @njit
 def _slopes(sums, positions, others, other_positions, theta, p, slopes):
-    """Derivative of the cost with respect to each sum; returns that with respect to `theta`."""
-    size, total = sums.shape[0], 0.0
+    """Derivative of the cost with respect to each sum.
+
+    Returns that with respect to `theta`, and how far up and down it stays so: until two sums meet.
+    """
+    size, total, up, down = sums.shape[0], 0.0, np.inf, np.inf
     j, turn = _first_above(others, sums[0] + theta)
     for k in range(size):
         level = sums[k] + theta
@@ -60,20 +64,35 @@ def _slopes(sums, positions, others, other_positions, theta, p, slopes):
         following = positions[k + 1] if k + 1 < size else positions[0] + 1.0
         slopes[k] = cost(positions[k] - at, p) - cost(following - at, p)
         total += slopes[k]
-    return total
+        up = min(up, others[j] + turn - level)
+        down = min(down, level - (others[j - 1] + turn if j > 0 else turn))
+    return total, up, down
 
 
 @njit
-def _by_halving(a, b, u, v, p, slopes):
-    """The shift at which the cost, convex in it, is least."""
+def _search(a, b, u, v, p, slopes):
+    """The shift at which the cost, convex in it, is least.
+
+    Where its derivative, which steps up, would be 0 if it were straight, and in the middle, in
+    turn, until a single step is left.
+    """
     low, high = LOW, HIGH
-    for _ in range(STEPS):
-        theta = (low + high) / 2.0
-        if _slopes(a, u, b, v, theta, p, slopes) > 0.0:
-            high = theta
+    at_low, at_high = (
+        _slopes(a, u, b, v, low, p, slopes)[0],
+        _slopes(a, u, b, v, high, p, slopes)[0],
+    )
+    first, last = low, high  # steps in between
+    for k in range(2 * STEPS):
+        if last - first < CLOSE or high - low < CLOSE:
+            break
+        share = at_low / (at_low - at_high) if k % 2 == 0 and at_low < at_high else 0.5
+        theta = low + min(max(share, 0.01), 0.99) * (high - low)
+        slope, up, down = _slopes(a, u, b, v, theta, p, slopes)
+        if slope > 0.0:
+            high, at_high, last = theta, slope, theta - down
         else:
-            low = theta
-    return (low + high) / 2.0
+            low, at_low, first = theta, slope, theta + up
+    return min(max((first + last) / 2.0, low), high)
 
 
 @njit
@@ -120,8 +139,8 @@ def _value(a, b, u, v, theta, p, gu, gv):
 @njit
 def _potential(a, b, u, v, theta, p, falls, f):
     """Kantorovich potential of the first measure, on its support."""
-    down = _slopes(a, u, b, v, theta - APART, p, falls)
-    up = _slopes(a, u, b, v, theta + APART, p, f)
+    down = _slopes(a, u, b, v, theta - APART, p, falls)[0]
+    up = _slopes(a, u, b, v, theta + APART, p, f)[0]
     share = min(max(up / (up - down), 0.0), 1.0) if up > down else 0.5
     level = 0.0
     for k in range(a.shape[0]):
@@ -175,7 +194,7 @@ def merge_rows(aw, bw, up, vp, p, period, start, stop, value, ga, gb, gu, gv):
             continue
         u[:] = up[row % up.shape[0]] / period
         v[:] = vp[row % vp.shape[0]] / period
-        theta = _by_halving(a, b, u, v, p, slopes)
+        theta = _search(a, b, u, v, p, slopes)
         du[:], dv[:] = 0.0, 0.0
         value[row] = mass * unit * _value(a, b, u, v, _snapped(a, b, theta), p, du, dv)
         if gu.shape[0] > 0:
