@@ -160,6 +160,14 @@ class SlicedSpectrogramLoss(SpectrogramTransport):
     >>> value = loss(sinusoid(1500.0, **tone), sinusoid(2000.0, **tone))
     >>> round(value.item(), 2)
     0.13
+
+    A piano roll and the same an octave higher, in semitones:
+
+    >>> roll = torch.rand(1, 88, 40)
+    >>> low, high = (torch.nn.functional.pad(roll, (0, 0, k, 12 - k)) for k in (0, 12))
+    >>> loss = SlicedSpectrogramLoss("identity", time_scale=12.0)
+    >>> round(loss(low, high, freqs=torch.arange(100.0), times=torch.arange(40) / 20).item())
+    72
     """
 
     def __init__(
