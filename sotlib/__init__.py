@@ -77,6 +77,7 @@ from sotlib.transport import (
     sinkhorn_grid,
     sliced_wasserstein,
     wasserstein_1d,
+    wasserstein_circle,
 )
 
 __version__ = "0.1.0"
@@ -138,4 +139,5 @@ __all__ = [
     "soft_argmax",
     "unit_to_hz",
     "wasserstein_1d",
+    "wasserstein_circle",
 ]

@@ -9,11 +9,15 @@ from sotlib import (
     sinkhorn_grid,
     sliced_wasserstein,
     wasserstein_1d,
+    wasserstein_circle,
 )
 
 GRID = {"tol": 1e-9, "max_iter": 20_000}
 TRANSPORTS = {
     "line": lambda a, b: wasserstein_1d(a.flatten(), b.flatten(), torch.arange(12.0).to(a)),
+    "circle": lambda a, b: wasserstein_circle(
+        a.flatten(), b.flatten(), torch.arange(12.0).to(a), period=12
+    ),
     "exact": lambda a, b: exact_grid_transport(a, b).value,
     "plan": lambda a, b: exact_grid_transport(a, b).plan.sum((2, 3)),
     "sinkhorn": lambda a, b: sinkhorn_grid(a, b, **GRID).value,
