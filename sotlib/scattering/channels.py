@@ -17,15 +17,19 @@ from sotlib.scattering.filters import Wavelet, gaussian, morlet
 
 @dataclass(frozen=True, eq=False)
 class ChannelOperator:
-    """All that happens over the channels of one second-order wavelet, as two matrices.
+    """All that happens over the channels of one second-order wavelet, as small matrices.
 
-    ``convolve`` (complex, rows x channels) holds every frequential filter at its stride;
-    ``average`` (real, paths x rows) is what follows the modulus, or None where nothing does.
-    ``n1`` and ``n_fr`` name the resulting paths.
+    ``convolve`` (complex, rows x channels) holds the low-pass, in ``low`` rows, and the filters of
+    spin +1, each at its stride; those of spin -1 are their conjugates. ``averages`` (real, paths x
+    rows of one of these filters) are what follows the modulus, none where nothing does;
+    ``low_average`` is the low-pass's. ``n1`` and ``n_fr`` name the resulting paths, those of spin
+    -1 last.
     """
 
     convolve: np.ndarray
-    average: np.ndarray | None
+    low: int
+    averages: list[np.ndarray]
+    low_average: np.ndarray | None
     n1: np.ndarray
     n_fr: np.ndarray
 
@@ -40,10 +44,13 @@ def frequential_impulses(padded: int, bank: list[Wavelet], J_fr: int) -> list[np
 def channel_operator(channels: int, bank, impulses, F, indices) -> ChannelOperator:
     """Matrices for the filters ``indices`` on the first ``channels`` channels.
 
-    A circular convolution of the zero-padded channels has the entry h[(out - in) mod padded].
+    The indices are those of the low-pass, of the wavelets of spin +1 and, where there are more, of
+    the same with spin -1. A circular convolution of the zero-padded channels has the entry
+    h[(out - in) mod padded].
     """
     blocks, averages, n1, n_fr = [], [], [], []
-    for index in indices:
+    up = len(bank) // 2 + 1
+    for index in indices[:up]:
         log2_stride = bank[index].j
         if index > 0 and F != "global" and F > 0:
             log2_stride = min(log2_stride, int(math.log2(F)))
@@ -54,18 +61,29 @@ def channel_operator(channels: int, bank, impulses, F, indices) -> ChannelOperat
         averages.append(average)
         n1.append(positions)
         n_fr.append(np.full(len(positions), index))
-    average = None if all(a is None for a in averages) else _block_diagonal(averages, blocks)
+    if len(indices) > up:
+        n1 += n1[1:]
+        n_fr += [index + up - 1 for index in n_fr[1:]]
+    first, *others = averages
     return ChannelOperator(
-        np.concatenate(blocks), average, np.concatenate(n1), np.concatenate(n_fr)
+        np.concatenate(blocks),
+        len(blocks[0]),
+        [average for average in others if average is not None],
+        first,
+        np.concatenate(n1),
+        np.concatenate(n_fr),
     )
 
 
-def full_rate_operator(channels: int, outputs: int, impulses: dict[int, np.ndarray]):
-    """Matrix for filters given by index, all of them read at the first ``outputs`` channels."""
+def full_rate_operator(channels: int, outputs: int, impulses: dict[int, np.ndarray], indices):
+    """Matrix for filters given by index, all of them read at the first ``outputs`` channels.
+
+    The impulses are those of the low-pass and of spin +1; ``indices`` are those of all filters.
+    """
     read = np.arange(outputs)
     blocks = [_circulant_rows(h, read, np.arange(channels)) for h in impulses.values()]
-    n1, n_fr = np.tile(read, len(impulses)), np.repeat(list(impulses), outputs)
-    return ChannelOperator(np.concatenate(blocks), None, n1, n_fr)
+    n1, n_fr = np.tile(read, len(indices)), np.repeat(indices, outputs)
+    return ChannelOperator(np.concatenate(blocks), outputs, [], None, n1, n_fr)
 
 
 def _one_filter(channels: int, impulse: np.ndarray, stride: int, F, *, is_lowpass: bool):
@@ -77,22 +95,14 @@ def _one_filter(channels: int, impulse: np.ndarray, stride: int, F, *, is_lowpas
         return _circulant_rows(impulse, present, np.arange(channels)), average, positions
     rows = np.arange(0, padded, stride)
     convolve = _circulant_rows(impulse, rows, np.arange(channels))
-    kept = np.abs(convolve).max(axis=1) > NEGLIGIBLE * np.abs(impulse).max()
     positions = np.arange(0, channels, 2 ** int(math.log2(F)))
     # Read at a stride, the low-pass must keep its sum over the rows that remain.
     lowpass = stride * np.fft.ifft(gaussian(padded, F)).real
-    return convolve[kept], _circulant_rows(lowpass, positions, rows[kept]), positions
+    average = _circulant_rows(lowpass, positions, rows)
+    reach = np.abs(convolve).max(axis=1) * np.abs(average).max(axis=0)
+    kept = reach > NEGLIGIBLE * reach.max()
+    return convolve[kept], average[:, kept], positions
 
 
 def _circulant_rows(impulse: np.ndarray, outputs: np.ndarray, inputs: np.ndarray) -> np.ndarray:
     return impulse[(outputs[:, None] - inputs[None, :]) % len(impulse)]
-
-
-def _block_diagonal(averages, blocks) -> np.ndarray:
-    full = [np.eye(len(b)) if a is None else a for a, b in zip(averages, blocks, strict=True)]
-    result = np.zeros((sum(len(a) for a in full), sum(a.shape[1] for a in full)))
-    row = column = 0
-    for a in full:
-        result[row : row + a.shape[0], column : column + a.shape[1]] = a
-        row, column = row + a.shape[0], column + a.shape[1]
-    return result

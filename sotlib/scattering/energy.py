@@ -75,9 +75,9 @@ def padded_impulses(
 ) -> dict[int, np.ndarray]:
     """Impulse responses over ``channels`` channels, zero-padded to twice a power of two.
 
-    ``bank`` is that of `frequential_bank`, ``widths`` are those of its wavelets of spin +1, ``F``
-    that of its low-pass. Wavelets that are wider than the power of two are no part of the
-    filterbank, those wider than the channels are not used.
+    Of the low-pass and of the wavelets of spin +1. ``bank`` is that of `frequential_bank`,
+    ``widths`` are those of these wavelets, ``F`` that of the low-pass. Wavelets that are wider than
+    the power of two are no part of the filterbank, those wider than the channels are not used.
     """
     fitting = 1 << (channels - 1).bit_length()
     padded = 2 * fitting
@@ -88,5 +88,4 @@ def padded_impulses(
         spread = np.fft.ifft(half, n=padded)
         for k in range(sum(wide <= channels for wide in widths)):
             impulses[1 + k] = spread[k]
-            impulses[1 + len(widths) + k] = spread[k].conj()
     return impulses

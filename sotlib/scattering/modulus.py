@@ -6,129 +6,213 @@ instead of being kept.
 """
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from sotlib._core.autograd import readable
+
 # Most moduli to hold at a time. A GPU wants few and large kernels.
-CHUNK_ON_CPU, CHUNK_ON_GPU = 2**19, 2**26
+CHUNK_ON_CPU, CHUNK_ON_GPU = 2**18, 2**26
 
 
-def averaged_modulus(
-    signals: Tensor, convolve: Tensor, average: Tensor | None, weights: Tensor | None
-) -> Tensor:
+class Operator(NamedTuple):
+    """What happens over the channels, see `sotlib.scattering.channels.ChannelOperator`."""
+
+    convolve: Tensor
+    """Rows of the low-pass, which is real; of the real parts of the filters of spin +1; and of
+    their imaginary parts."""
+    low: int
+    """How many rows the low-pass has."""
+    averages: Sequence[Tensor] = ()
+    """Of each filter of spin +1, where averages over channels follow the modulus."""
+    low_average: Tensor | None = None
+    """Of the low-pass, where it has one besides."""
+
+    @property
+    def sizes(self) -> list[int]:
+        """Rows of the low-pass, of the real and of the imaginary parts."""
+        up = (len(self.convolve) - self.low) // 2
+        return [self.low, up, up]
+
+
+def averaged_modulus(signals: Tensor, operator: Operator, weights: Tensor | None) -> Tensor:
     """Convolve over channels, take the modulus, average over channels and, if asked, over time.
 
     Parameters
     ----------
     signals : Tensor, shape (batch, channels, time)
-        Real or complex.
-    convolve : Tensor, shape (2 rows, 2 channels)
-        See `as_planes`.
-    average : Tensor, shape (paths, rows), or None
-        Applied to the moduli, where it is given.
+        Real, for the low-pass and spin +1; or complex, for spin -1, too.
+    operator : Operator
+        Filters and averages over channels.
     weights : Tensor, shape (time,), or None
         With weights the result is the sum over time with these weights, shape
         ``(batch, paths, 1)``; without, it is ``(batch, paths, time)``.
     """
+    planes = signals.unsqueeze(1)
     if signals.is_complex():
-        planes = torch.view_as_real(signals).movedim(-1, -3).flatten(-3, -2)
-    else:
-        planes, convolve = signals, convolve[:, : signals.shape[-2]]
+        planes = torch.view_as_real(signals).movedim(-1, 1)
     if weights is None:
-        return _AveragedModulus.apply(planes, convolve, average, None)
-    mean = _AveragedModulus.apply(planes, convolve, None, weights)
-    return mean if average is None else average @ mean
-
-
-def as_planes(matrix: np.ndarray) -> np.ndarray:
-    """Real matrix that does to stacked real and imaginary parts what a complex one does."""
-    return np.block([[matrix.real, -matrix.imag], [matrix.imag, matrix.real]])
+        return _AveragedModulus.apply(planes, operator, None)
+    mean = _AveragedModulus.apply(planes, operator._replace(averages=()), weights)
+    return _average(mean, operator)
 
 
 class _AveragedModulus(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(planes, convolve, average, weights):
+    def forward(planes, operator, weights):
         def averaged(chunk):
-            return _average(_modulus(convolve @ chunk), average)
+            if _in_plain_numbers(chunk):
+                return _average(_loops().moduli(operator.convolve @ chunk, operator.low), operator)
+            return _average(_modulus(_values(chunk, operator)), operator)
 
-        return _by_chunks(averaged, len(convolve), weights, planes)
+        return _by_chunks(averaged, operator, weights, planes)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
+        planes, ctx.operator, weights = inputs
+        ctx.save_for_backward(planes, weights)
+        ctx.save_for_forward(planes, weights)
 
     @staticmethod
     def jvp(ctx, tangent, *_):
-        planes, convolve, average, weights = ctx.saved_tensors
+        planes, weights = ctx.saved_tensors
+        operator = ctx.operator
 
         def averaged(chunk, along):
-            values = convolve @ chunk
-            if values.requires_grad:
-                change = _halves(_direction(values) * (convolve @ along)).sum(dim=-3)
+            values, changes = _values(chunk, operator), _values(along, operator)
+            if values[0].requires_grad:
+                change = _dot(_direction(values), changes)
             else:
-                change = _halves(values * (convolve @ along)).sum(dim=-3) * _inverse_modulus(values)
-            return _average(change, average)
+                change = _dot(values, changes) * _inverse_modulus(values)
+            return _average(change, operator)
 
-        return _by_chunks(averaged, len(convolve), weights, planes, tangent)
+        return _by_chunks(averaged, operator, weights, planes, tangent)
 
     @staticmethod
     def backward(ctx, gradient):
-        planes, convolve, average, weights = ctx.saved_tensors
+        planes, weights = ctx.saved_tensors
+        operator = ctx.operator
 
         def pulled_back(chunk, upstream):
-            values = convolve @ chunk
-            if average is not None:
-                upstream = average.T @ upstream
-            if values.requires_grad:
-                direction = _halves(_direction(values))
-                return convolve.T @ (direction * upstream.unsqueeze(-3)).flatten(-3, -2)
-            scale = _inverse_modulus(values) * upstream
-            return convolve.T @ (_halves(values) * scale.unsqueeze(-3)).flatten(-3, -2)
+            upstream = _average_transposed(upstream, operator)
+            if _in_plain_numbers(chunk) and readable(upstream):
+                products, tiny = operator.convolve @ chunk, torch.finfo(chunk.dtype).tiny
+                slopes = _loops().pulled_back(products, operator.low, upstream, tiny)
+                return operator.convolve.T @ slopes
+            values = _values(chunk, operator)
+            if values[0].requires_grad:
+                real, imaginary = _direction(values)
+            else:
+                upstream = _inverse_modulus(values) * upstream
+                real, imaginary = values
+            return _values_transposed((real * upstream, imaginary * upstream), operator, chunk)
 
         gradient = gradient.expand(*gradient.shape[:-1], planes.shape[-1])
-        result = _by_chunks(pulled_back, len(convolve), None, planes, gradient)
-        return result if weights is None else result * weights, None, None, None
+        result = _by_chunks(pulled_back, operator, None, planes, gradient)
+        return result if weights is None else result * weights, None, None
 
 
-def _halves(values: Tensor) -> Tensor:
-    return values.unflatten(-2, (2, -1))
+def _in_plain_numbers(planes: Tensor) -> bool:
+    return planes.device.type == "cpu" and readable(planes)
 
 
-def _squared_modulus(values: Tensor) -> Tensor:
-    real, imaginary = values.chunk(2, dim=-2)
-    return torch.addcmul(real * real, imaginary, imaginary)
+def _loops():
+    """Their module, compiled on first use."""
+    from sotlib.scattering import _moduli
+
+    return _moduli
 
 
-def _modulus(values: Tensor) -> Tensor:
-    return _squared_modulus(values).sqrt_()
+Values = tuple[Tensor, Tensor]  # real and imaginary parts, each (batch, rows, time)
 
 
-def _inverse_modulus(values: Tensor) -> Tensor:
+def _values(planes: Tensor, operator: Operator) -> Values:
+    """Convolutions of real or complex channels: of the low-pass, spin +1 and, of complex, spin -1.
+
+    The filters of spin -1 are the conjugates of the others: sums and differences of the same four
+    real products make both.
+    """
+    products = operator.convolve @ planes
+    parts = [plane.split(operator.sizes, dim=-2) for plane in products.unbind(1)]
+    low, cosine, sine = parts[0]
+    if len(parts) == 1:
+        return torch.cat([low, cosine], -2), torch.cat([torch.zeros_like(low), sine], -2)
+    low_i, cosine_i, sine_i = parts[1]
+    return (
+        torch.cat([low, cosine - sine_i, cosine + sine_i], -2),
+        torch.cat([low_i, cosine_i + sine, cosine_i - sine], -2),
+    )
+
+
+def _values_transposed(values: Values, operator: Operator, like: Tensor) -> Tensor:
+    """What the transposed of `_values` makes of real and imaginary parts."""
+    low, up, _ = operator.sizes
+    if like.shape[1] == 1:
+        products = torch.cat([values[0], values[1][..., low:, :]], -2).unsqueeze(1)
+    else:
+        real, imaginary = (part.split([low, up, up], dim=-2) for part in values)
+        first = [real[0], real[1] + real[2], imaginary[1] - imaginary[2]]
+        second = [imaginary[0], imaginary[1] + imaginary[2], real[2] - real[1]]
+        products = torch.stack([torch.cat(first, -2), torch.cat(second, -2)], 1)
+    return operator.convolve.T @ products
+
+
+def _dot(a: Values, b: Values) -> Tensor:
+    return torch.addcmul(a[0] * b[0], a[1], b[1])
+
+
+def _modulus(values: Values) -> Tensor:
+    return _dot(values, values).sqrt_()
+
+
+def _inverse_modulus(values: Values) -> Tensor:
     """Reciprocal of the modulus; finite at 0, where it only ever multiplies 0."""
-    return (_squared_modulus(values) + torch.finfo(values.dtype).tiny).rsqrt()
+    return (_dot(values, values) + torch.finfo(values[0].dtype).tiny).rsqrt()
 
 
-def _direction(values: Tensor) -> Tensor:
+def _direction(values: Values) -> Values:
     """Values over their modulus, and 0 where that is 0, for derivatives of a derivative.
 
     Those of `_inverse_modulus` would hold its third power, which single precision cannot.
     """
-    direction = torch.complex(*values.chunk(2, dim=-2)).sgn()
-    return torch.cat([direction.real, direction.imag], dim=-2)
+    direction = torch.complex(*values).sgn()
+    return direction.real, direction.imag
 
 
-def _average(moduli: Tensor, average: Tensor | None) -> Tensor:
-    return moduli if average is None else average @ moduli
+def _average(moduli: Tensor, operator: Operator) -> Tensor:
+    return _filter_by_filter(moduli, operator.averages, operator.low_average, operator.low)
 
 
-def _by_chunks(function, rows: int, weights: Tensor | None, *tensors: Tensor) -> Tensor:
+def _average_transposed(moduli: Tensor, operator: Operator) -> Tensor:
+    averages, first = [average.T for average in operator.averages], operator.low_average
+    if first is None:
+        return _filter_by_filter(moduli, averages, None, operator.low)
+    return _filter_by_filter(moduli, averages, first.T, len(first))
+
+
+def _filter_by_filter(
+    rows: Tensor, matrices: Sequence[Tensor], first: Tensor | None, low: int
+) -> Tensor:
+    """Apply a matrix to the rows of each filter, for both spins at once, and of the low-pass."""
+    if not matrices:
+        return rows
+    head, tail = rows[..., :low, :], rows[..., low:, :]
+    sizes = [matrix.shape[1] for matrix in matrices]
+    pieces = tail.unflatten(-2, (-1, sum(sizes))).split(sizes, dim=-2)
+    done = [matrix @ piece for matrix, piece in zip(matrices, pieces, strict=True)]
+    tail = torch.cat(done, dim=-2).flatten(-3, -2)
+    return torch.cat([head if first is None else first @ head, tail], dim=-2)
+
+
+def _by_chunks(function, operator: Operator, weights: Tensor | None, *tensors: Tensor) -> Tensor:
     """Apply a function to chunks of batch and time; join them, or sum with weights over time."""
     length = tensors[0].shape[-1]
+    rows = len(operator.convolve)
     columns = max(1, 2 * (CHUNK_ON_GPU if tensors[0].is_cuda else CHUNK_ON_CPU) // rows)
     items = max(1, columns // length)
     columns = math.ceil(length / math.ceil(length / columns))  # pieces of equal size

@@ -19,7 +19,7 @@ from sotlib.scattering.channels import (
 )
 from sotlib.scattering.energy import analytic_bank, padded_impulses, width
 from sotlib.scattering.filters import Wavelet, gaussian, morlet
-from sotlib.scattering.modulus import as_planes
+from sotlib.scattering.modulus import Operator
 from sotlib.scattering.paths import order_of, path_table
 from sotlib.scattering.setting import Setting
 
@@ -40,7 +40,7 @@ class ScatteringPlan(TableModule):
         self._log2_T = int(math.log2(s.padded if isinstance(s.T, str) else s.T))
         self._extents: dict[str, tuple[int, int]] = {}
         self._supports: dict[int, slice] = {}
-        self._averaged: set[int] = set()  # n2 where averages over channels follow
+        self._parts: dict[int, tuple[int, int, bool]] = {}  # of the operators over channels
         self._upward = [n for n, wavelet in enumerate(s.psi_fr) if wavelet.xi >= 0]
         self._slow = [n2 for n2 in range(len(s.psi2)) if s.channels(n2)]
         self._add_wavelets()
@@ -136,10 +136,7 @@ class ScatteringPlan(TableModule):
             keys.append(self._keys(np.arange(len(s.psi1)), FIRST_ORDER, -1))
         operators = self._full_rate_operators() if self._pnp else self._strided_operators()
         for n2, operator in operators:
-            self.add_table(f"convolve{n2}", as_planes(operator.convolve))
-            if operator.average is not None:
-                self._averaged.add(n2)
-                self.add_table(f"average{n2}", operator.average)
+            self._add_operator(n2, operator)
             keys.append(self._keys(operator.n1, n2, operator.n_fr))
         rows = np.concatenate(keys)
         n1, n2, n_fr, frame = rows.T
@@ -147,13 +144,29 @@ class ScatteringPlan(TableModule):
         self.register_buffer("_ranks", torch.from_numpy(ranks), persistent=False)
         return path_table(rows[ranks], s.psi1, s.psi2, s.psi_fr)
 
+    def _add_operator(self, n2: int, operator: ChannelOperator) -> None:
+        both = operator.convolve.real, operator.convolve[operator.low :].imag
+        self.add_table(f"convolve{n2}", np.concatenate(both))
+        for k, average in enumerate(operator.averages):
+            self.add_table(f"average{n2}_{k}", average)
+        if operator.low_average is not None:
+            self.add_table(f"low_average{n2}", operator.low_average)
+        count, has_first = len(operator.averages), operator.low_average is not None
+        self._parts[n2] = operator.low, count, has_first
+
+    def _operator(self, n2: int, table) -> Operator:
+        low, count, has_first = self._parts[n2]
+        averages = [table(f"average{n2}_{k}") for k in range(count)]
+        first = table(f"low_average{n2}") if has_first else None
+        return Operator(table(f"convolve{n2}"), low, averages, first)
+
     def _strided_operators(self) -> Iterator[tuple[int, ChannelOperator]]:
         s = self.setting
         impulses = frequential_impulses(s.padded_fr, s.psi_fr, s.J_fr)
         for n2 in [FIRST_ORDER, *self._slow]:
             first = n2 == FIRST_ORDER
             channels = len(s.psi1) if first else s.channels(n2)
-            filters = self._upward if first else range(len(s.psi_fr))
+            filters = self._upward if first else list(range(len(s.psi_fr)))
             yield n2, channel_operator(channels, s.psi_fr, impulses, s.F, filters)
 
     def _full_rate_operators(self) -> Iterator[tuple[int, ChannelOperator]]:
@@ -165,10 +178,12 @@ class ScatteringPlan(TableModule):
             else:
                 inputs = outputs = s.channels(n2)
             impulses = padded_impulses(inputs, s.psi_fr, widths, int(s.F))
+            filters = list(impulses)
             if n2 == FIRST_ORDER:  # one spin stands for both
-                kept = (n for n in self._upward if n in impulses)
-                impulses = {n: impulses[n] * math.sqrt(2 if n else 1) for n in kept}
-            yield n2, full_rate_operator(inputs, outputs, impulses)
+                impulses = {n: h * math.sqrt(2 if n else 1) for n, h in impulses.items()}
+            else:
+                filters += [n + len(widths) for n in filters[1:]]
+            yield n2, full_rate_operator(inputs, outputs, impulses, filters)
 
     def _keys(self, n1: np.ndarray, n2: int, n_fr) -> np.ndarray:
         """Rows of n1, n2, n_fr and frame. The first order of 'pnp' has one for each frame."""

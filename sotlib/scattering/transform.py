@@ -238,5 +238,4 @@ class TimeFrequencyScattering(ScatteringPlan):
         return self._over_channels(inside, n2, table, table(f"weights{log2_stride}"))
 
     def _over_channels(self, signals: Tensor, n2: int, table, weights=None) -> Tensor:
-        average = table(f"average{n2}") if n2 in self._averaged else None
-        return averaged_modulus(signals, table(f"convolve{n2}"), average, weights)
+        return averaged_modulus(signals, self._operator(n2, table), weights)
