@@ -76,6 +76,7 @@ from sotlib.transport import (
     sinkhorn_divergence,
     sinkhorn_grid,
     sliced_wasserstein,
+    unbalanced_wasserstein_1d,
     wasserstein_1d,
 )
 
@@ -136,6 +137,7 @@ __all__ = [
     "sinusoid",
     "sliced_wasserstein",
     "soft_argmax",
+    "unbalanced_wasserstein_1d",
     "unit_to_hz",
     "wasserstein_1d",
 ]

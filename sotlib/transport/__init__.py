@@ -5,6 +5,7 @@ from sotlib.transport.exact import ExactTransport, exact_grid_transport
 from sotlib.transport.line import quantile_functions, wasserstein_1d
 from sotlib.transport.sinkhorn import ConvergenceWarning, SinkhornResult, sinkhorn_grid
 from sotlib.transport.sliced import sliced_wasserstein
+from sotlib.transport.unbalanced import unbalanced_wasserstein_1d
 
 __all__ = [
     "ConvergenceWarning",
@@ -15,5 +16,6 @@ __all__ = [
     "sinkhorn_divergence",
     "sinkhorn_grid",
     "sliced_wasserstein",
+    "unbalanced_wasserstein_1d",
     "wasserstein_1d",
 ]

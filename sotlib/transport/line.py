@@ -17,12 +17,15 @@ both cumulative sums. Conventions:
   ``f, g`` with ``<f, x> + <g, y> = W_p^p``.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from sotlib._core import check
-from sotlib._core.autograd import first_derivative_only, no_gradient_within, uncompiled
+from sotlib._core.autograd import uncompiled
 from sotlib.transport._line_arguments import prepared
+from sotlib.transport._line_autograd import Transport, wanted_gradients
 from sotlib.transport._line_sort import first_reaching, solve_by_sorting, take
 
 HIGHEST = 100  # order of a cost: powers of distances beyond it leave what numbers can hold
@@ -94,9 +97,7 @@ def wasserstein_1d(
 def transport_cost(a, b, positions, positions_b, *, p, cutoff, names=NAMES):
     """`wasserstein_1d`; errors give the arguments these names."""
     arguments = prepared(a, b, positions, positions_b, names)
-    x, y, u, v = (t.requires_grad and torch.is_grad_enabled() for t in arguments)
-    wanted = x, y, u or v, u or v
-    cost, *_ = _Transport.apply(*arguments, p, cutoff, wanted)
+    cost, *_ = Transport.apply(*arguments, _Merge(p, cutoff), wanted_gradients(arguments))
     if check.holds_anywhere(~cost.isfinite()):  # cheaper than looking at all masses beforehand
         check.non_negative(names[0], a)
         check.non_negative(names[1], b)
@@ -166,69 +167,16 @@ def checked_order(p):
     return float(check.number("p", p, least=1, most=HIGHEST))
 
 
-class _Transport(torch.autograd.Function):
-    """W_p^p, and its derivatives by masses and positions, which share the merge.
+class _Merge(NamedTuple):
+    """W_p^p and its derivatives, which share the merge of the two cumulative sums."""
 
-    The derivatives are outputs, so that whoever differentiates them is told: they have none.
-    """
+    p: float
+    cutoff: bool
+    name: str = "wasserstein_1d"
 
-    @staticmethod
-    def forward(x, y, u, v, p, cutoff, wanted):
+    def __call__(self, x, y, u, v, wanted):
         solve = _solve_by_merging if x.device.type == "cpu" else solve_by_sorting
-        return tuple(solve(x, y, u, v, p, cutoff, 64 * torch.finfo(x.dtype).eps, wanted))
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*output[1:])
-        ctx.save_for_forward(*inputs[:4], *output[1:])
-        ctx.leading = [inputs[0].ndim - t.ndim for t in inputs[:4]]
-        ctx.options = inputs[4:]
-
-    @staticmethod
-    def backward(ctx, upstream, *second):
-        first_derivative_only("wasserstein_1d", *second)
-        if upstream is None:
-            return (None,) * 7
-        needed = zip(ctx.saved_tensors, ctx.leading, ctx.needs_input_grad, strict=False)
-        scale = upstream.unsqueeze(-1)
-        grads = [_add_up(scale * g, leading) if need else None for g, leading, need in needed]
-        return *grads, None, None, None
-
-    @staticmethod
-    def jvp(ctx, *tangents):
-        p, cutoff, wanted = ctx.options
-        no_gradient_within("wasserstein_1d", any(wanted))
-        arguments, unwanted = ctx.saved_tensors[:4], ctx.saved_tensors[4:]
-        by = _Transport.apply(*arguments, p, cutoff, (True,) * 4)[1:]
-        along = sum((g * t).sum(-1) for g, t in zip(by, tangents, strict=False) if t is not None)
-        return along, *(torch.zeros_like(t) for t in unwanted)
-
-    @staticmethod
-    def vmap(info, in_dims, x, y, u, v, p, cutoff, wanted):
-        x, y = (_in_front(t, d, info.batch_size) for t, d in zip((x, y), in_dims, strict=False))
-        u, v = (
-            t if d is None and t.ndim == 1 else _as_rows(_in_front(t, d, info.batch_size), of)
-            for t, d, of in ((u, in_dims[2], x), (v, in_dims[3], y))
-        )
-        outputs = _Transport.apply(x, y, u, v, p, cutoff, wanted)
-        return outputs, tuple(0 if t.ndim == x.ndim or k == 0 else None
-                              for k, t in enumerate(outputs))  # fmt: skip
-
-
-def _in_front(tensor, dim, size):
-    return tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-
-
-def _as_rows(positions, masses):
-    """Positions (batch, n) or (batch, …, n) with the shape of masses (batch, …, n)."""
-    between = (1,) * (masses.ndim - positions.ndim)
-    return positions.reshape(len(positions), *between, *positions.shape[1:]).expand(masses.shape)
-
-
-def _add_up(gradient, leading):
-    """Of what all rows share, the gradient is their sum."""
-    return gradient.flatten(0, leading - 1).sum(0) if leading else gradient
+        return solve(x, y, u, v, self.p, self.cutoff, 64 * torch.finfo(x.dtype).eps, wanted)
 
 
 @uncompiled  # it is compiled already, by other means

@@ -1,0 +1,189 @@
+"""Compiled kernel of `unbalanced.py`: cost and derivatives of rows, see there for the mathematics.
+
+All sums run in double precision. `_line_shooting.py` finds the potentials of two unit masses; bins
+without mass have none of their own, and get what a little mass there would have.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from sotlib._core.compiled import compiled
+from sotlib._core.pieces import in_pieces
+from sotlib.transport._line_gradients import cost, position_gradient
+from sotlib.transport._line_shooting import potentials
+
+HELPERS = ("transport/_line_gradients.py", "transport/_line_shooting.py")  # as in `_line_merge.py`
+SUM = ""
+NOTHING = 1e-15  # of the mass: what has less decides nothing
+LEAST = math.log(NOTHING)  # potential of such a bin, since its marginal has at most all mass
+
+
+@njit
+def _kept(weights, at, unit, places):
+    """Write the bins that have mass, at unit mass, and their positions; returns how many, and all.
+
+    NaN where a weight is negative or not finite.
+    """
+    total = 0.0
+    for k in range(weights.shape[0]):
+        if not weights[k] >= 0.0:
+            return 0, np.nan
+        total += weights[k]
+    count = 0
+    for k in range(weights.shape[0]):
+        if weights[k] > NOTHING * total:
+            unit[count], places[count] = weights[k] / total, at[k]
+            count += 1
+    return count, total if total < np.inf else np.nan
+
+
+@njit
+def _sums_from(masses, count, rest):
+    total = 0.0
+    for k in range(count - 1, -1, -1):
+        total += masses[k]
+        rest[k] = total
+
+
+@njit
+def _reached(own, other, count, other_count, first, last):
+    """The first and the last bin of the other measure that each bin shares mass with."""
+    j = 0
+    for k in range(count):
+        first[k] = j
+        while j + 1 < other_count and other[j] < own[k]:
+            j += 1
+        last[k] = j
+
+
+@njit
+def _everywhere(weights, at, kept, count, values, other_at, other_values, first, last, p, out):
+    """Potentials of all bins: where there is no mass, the least cost minus the other's potential.
+
+    Only bins that the two neighbours with mass reach can be the least; one more, for rounding.
+    """
+    k, other_count = 0, other_at.shape[0]
+    for i in range(weights.shape[0]):
+        if k < count and weights[i] > kept:
+            out[i] = values[k]
+            k += 1
+            continue
+        out[i] = np.inf
+        for neighbour in (k - 1, k):
+            if 0 <= neighbour < count:
+                for side in (first[neighbour], last[neighbour]):
+                    for j in range(max(side - 1, 0), min(side + 2, other_count)):
+                        out[i] = min(out[i], cost(at[i] - other_at[j], p) - other_values[j])
+        out[i] = max(out[i], LEAST)
+
+
+@njit
+def _cumulated(masses, values, count, sums):
+    """Cumulative sums of the marginal that a potential leaves; returns the total."""
+    total = 0.0
+    for k in range(count):
+        total += masses[k] * math.exp(-values[k])
+        sums[k] = total
+    sums[count] = np.inf
+    return total
+
+
+@njit
+def _lost(weights, total, values):
+    """The share of a mass that its marginal lacks."""
+    lost = 0.0
+    for k in range(weights.shape[0]):
+        if weights[k] > 0.0:
+            lost -= weights[k] / total * math.expm1(-values[k])
+    return lost
+
+
+@njit
+def _slopes(values, ratio, penalty, grad):
+    """Derivative by each weight: its penalty, times the share that its marginal lacks."""
+    for k in range(values.shape[0]):
+        grad[k] = penalty * (1.0 - ratio - ratio * math.expm1(-values[k]))
+
+
+@njit
+def _place(weights, least, values, unit, grad):
+    """Values of the bins that have mass, among all."""
+    k = 0
+    for i in range(weights.shape[0]):
+        if weights[i] > least:
+            grad[i] = unit * values[k]
+            k += 1
+
+
+@compiled()
+def unbalanced_rows(xw, yw, xp, yp, p, reach, start, stop, value, gx, gy, gu, gv):
+    """Cost of rows `start` … `stop - 1`, and those derivatives whose arrays have rows.
+
+    xw, yw : (rows, n) and (rows, m); xp, yp : (1 or rows, ·), sorted, in units of the reach.
+    """
+    size_x, size_y = xw.shape[1], yw.shape[1]
+    a, b, u, v = np.empty(size_x), np.empty(size_y), np.empty(size_x + 1), np.empty(size_y + 1)
+    rest_a, rest_b = np.empty(size_x), np.empty(size_y)
+    sum_a, sum_b = np.empty(size_x + 1), np.empty(size_y + 1)
+    f, g = np.empty((4, size_x)), np.empty((4, size_y))
+    all_f, all_g = np.empty(size_x), np.empty(size_y)
+    first_a, last_a = np.empty(size_x, np.int64), np.empty(size_x, np.int64)
+    first_b, last_b = np.empty(size_y, np.int64), np.empty(size_y, np.int64)
+    moved_u, moved_v = np.empty(size_x), np.empty(size_y)
+    penalty = reach**p
+    for row in range(start, stop):
+        at_x, at_y = xp[row % xp.shape[0]], yp[row % yp.shape[0]]
+        n, total_x = _kept(xw[row], at_x, a, u)
+        m, total_y = _kept(yw[row], at_y, b, v)
+        value[row] = penalty * (total_x + total_y)
+        gu[row : row + 1], gv[row : row + 1] = 0.0, 0.0  # none where it has no rows
+        if n == 0 or m == 0:  # nothing, or silence, beside which all is lost
+            gx[row : row + 1] = penalty if n > 0 else 0.0
+            gy[row : row + 1] = penalty if m > 0 else 0.0
+            continue
+        if n == m and (a[:n] == b[:n]).all() and (u[:n] == v[:n]).all():
+            f[0, :n], g[0, :n] = 0.0, 0.0
+        else:
+            _sums_from(a, n, rest_a)
+            _sums_from(b, m, rest_b)
+            potentials(a[:n], b[:m], u[:n], v[:m], rest_a, rest_b, p, f, g)
+        _cumulated(a, f[0], n, sum_a)
+        _cumulated(b, g[0], m, sum_b)
+        _reached(sum_a, sum_b, n, m, first_a, last_a)
+        _reached(sum_b, sum_a, m, n, first_b, last_b)
+        least_x, least_y = NOTHING * total_x, NOTHING * total_y
+        _everywhere(xw[row], at_x, least_x, n, f[0], v[:m], g[0], first_a, last_a, p, all_f)
+        _everywhere(yw[row], at_y, least_y, m, g[0], u[:n], f[0], first_b, last_b, p, all_g)
+
+        root_x, root_y = math.sqrt(total_x), math.sqrt(total_y)
+        louder = (total_x - total_y) / (root_x + root_y)
+        shape = _lost(xw[row], total_x, all_f) + _lost(yw[row], total_y, all_g)
+        value[row] = penalty * (louder * louder + root_x * root_y * shape)
+        if gx.shape[0] > 0:
+            _slopes(all_f, root_y / root_x, penalty, gx[row])
+        if gy.shape[0] > 0:
+            _slopes(all_g, root_x / root_y, penalty, gy[row])
+        if gu.shape[0] > 0:
+            end = min(sum_a[n - 1], sum_b[m - 1])
+            u[n], v[m] = u[n - 1], v[m - 1]
+            position_gradient(moved_u[:n], moved_v[:m], sum_a, sum_b, u, v, n, m, end, p)
+            unit = penalty / reach * root_x * root_y
+            _place(xw[row], least_x, moved_u, unit, gu[row])
+            _place(yw[row], least_y, moved_v, unit, gv[row])
+
+
+def solve_rows(xw, yw, xp, yp, p, reach, wanted, threads):
+    """Run `unbalanced_rows` over all rows on `threads` threads."""
+    rows = xw.shape[0]
+    value = np.empty(rows)
+    grads = [
+        np.empty((rows if want else 0, like.shape[1]))
+        for want, like in zip(wanted, (xw, yw, xp, yp), strict=True)
+    ]
+    arguments = (xw, yw, xp / reach, yp / reach, float(p), float(reach))
+    if rows * (xw.shape[1] + yw.shape[1]) < 2000:
+        threads = 1
+    in_pieces(lambda low, high: unbalanced_rows(*arguments, low, high, value, *grads), rows, threads)
+    return value, *grads
