@@ -145,11 +145,19 @@ CASES = {
     "SlicedSpectrogramLoss": Case(
         lambda: sotlib.SlicedSpectrogramLoss(GRID_LOSS(), unit=1000.0), signals
     ),
+    "UnbalancedWasserstein1DLoss": Case(
+        lambda: sotlib.UnbalancedWasserstein1DLoss(
+            sotlib.STFT(**FRAMES, square_magnitude=True), reach=300.0
+        ),
+        signals,
+    ),
     "JTFSLoss": Case(lambda: sotlib.JTFSLoss(scattering()), signals),
     "PNPLoss": Case(made(sotlib.PNPLoss, damping=0.5), quadratic),
     "pnp_loss": Case(given(sotlib.pnp_loss, damping=0.5), quadratic),
     "wasserstein_1d": Case(given(sotlib.wasserstein_1d), lines),
     "wasserstein_1d cutoff": Case(given(sotlib.wasserstein_1d, p=1.5, cutoff=True), lines),
+    "unbalanced_wasserstein_1d": Case(given(sotlib.unbalanced_wasserstein_1d, reach=0.5), lines),
+    "partial_wasserstein_1d": Case(given(sotlib.partial_wasserstein_1d, share=0.8), lines),
     "quantile_functions": Case(given(sotlib.quantile_functions), lines),
     "sinkhorn_grid": Case(given(lambda a, b: sotlib.sinkhorn_grid(a, b, **GRID).value), masses),
     "sinkhorn_grid views": Case(given(all_views), masses),

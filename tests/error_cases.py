@@ -93,6 +93,12 @@ def calls():
         ),
         "SlicedSpectrogramLoss": Call(sotlib.SlicedSpectrogramLoss, {"transform": stft}),
         "SlicedSpectrogramLoss.forward": Call(sotlib.SlicedSpectrogramLoss(stft), pair),
+        "UnbalancedWasserstein1DLoss": Call(
+            sotlib.UnbalancedWasserstein1DLoss, {"transform": stft, "reach": 300.0}
+        ),
+        "UnbalancedWasserstein1DLoss.forward": Call(
+            sotlib.UnbalancedWasserstein1DLoss(stft, reach=300.0), pair
+        ),
         "JTFSLoss": Call(sotlib.JTFSLoss, {"scattering": scattering}),
         "JTFSLoss.forward": Call(sotlib.JTFSLoss(scattering), pair),
         "jtfs_distance": Call(sotlib.jtfs_distance, pair | {"scattering": scattering}),
@@ -104,6 +110,11 @@ def calls():
         ),
         "pnp_loss": Call(sotlib.pnp_loss, pnp),
         "wasserstein_1d": Call(sotlib.wasserstein_1d, lines),
+        "unbalanced_wasserstein_1d": Call(sotlib.unbalanced_wasserstein_1d, lines | {"reach": 0.5}),
+        "partial_wasserstein_1d": Call(sotlib.partial_wasserstein_1d, lines | {"share": 0.5}),
+        "partial_wasserstein_1d mass": Call(
+            sotlib.partial_wasserstein_1d, lines | {"mass": 0.5}, "mass"
+        ),
         "quantile_functions": Call(sotlib.quantile_functions, lines),
         "sinkhorn_grid": Call(sotlib.sinkhorn_grid, grid | axes_b),
         "sinkhorn_divergence": Call(sotlib.sinkhorn_divergence, grid | axes_b),

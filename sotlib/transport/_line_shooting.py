@@ -7,9 +7,9 @@ it goes on to the next column, else to the next row. So one number, f of the fir
 all others. It lowers what rows and raises what columns take; the surplus of the rows falls
 with it, and the right one ends the path with a surplus of 0.
 
-Where the surplus is 0 within the path, at a *tie*, the next cell is (i + 1, j + 1) and its potential
-is free between those of the two ways around. A root that lies in such a jump ends a block there,
-and the next block is found in the same way.
+Where the surplus is 0 within the path, at a *tie*, the next cell is (i + 1, j + 1), and its
+potential is free between those of the two ways around. A root that lies in such a jump ends a block
+there, and the next block is found in the same way.
 """
 
 import math
@@ -138,16 +138,14 @@ def potentials(a, b, u, v, rest_a, rest_b, p, f, g):
     n, m = a.shape[0], b.shape[0]
     i, j = _block(a, b, u, v, rest_a, rest_b, p, 0, 0, -np.inf, np.inf, f, g)
     while i + 1 < n or j + 1 < m:
-        low = cost(u[i + 1] - v[j + 1], p) - cost(u[i] - v[j + 1], p) + f[0, i] if i + 1 < n and j + 1 < m else 0.0
-        high = cost(u[i + 1] - v[j], p) - g[0, j] if i + 1 < n else 0.0
-        ci, cj = i, j + 1
+        ci, cj = (i + 1, j) if j + 1 == m else (i, j + 1)
         if i + 1 < n and j + 1 < m:
+            low = cost(u[i + 1] - v[j + 1], p) - cost(u[i] - v[j + 1], p) + f[0, i]
+            high = cost(u[i + 1] - v[j], p) - g[0, j]
             room = 1e-13 * (1.0 + abs(low) + abs(high))  # a tie within rounding is no end
             ci, cj = _block(
                 a, b, u, v, rest_a, rest_b, p, i + 1, j + 1, low - room, high + room, f, g
             )
-        elif i + 1 < n:
-            ci, cj = i + 1, j
         # What hangs on the block before has a mass below its rounding.
         if ci == i:
             g[0, cj] = cost(u[i] - v[cj], p) - f[0, i]

@@ -10,33 +10,18 @@ import numpy as np
 from numba import njit
 
 from sotlib._core.compiled import compiled
-from sotlib._core.pieces import in_pieces
+from sotlib.transport._line_bins import cumulated, kept_bins, put_back
 from sotlib.transport._line_gradients import cost, position_gradient
 from sotlib.transport._line_shooting import potentials
 
-HELPERS = ("transport/_line_gradients.py", "transport/_line_shooting.py")  # as in `_line_merge.py`
-SUM = ""
+HELPERS = (  # as in `_line_merge.py`
+    "transport/_line_bins.py",
+    "transport/_line_gradients.py",
+    "transport/_line_shooting.py",
+)
+SUM = "582e34edb5d507a0"
 NOTHING = 1e-15  # of the mass: what has less decides nothing
 LEAST = math.log(NOTHING)  # potential of such a bin, since its marginal has at most all mass
-
-
-@njit
-def _kept(weights, at, unit, places):
-    """Write the bins that have mass, at unit mass, and their positions; returns how many, and all.
-
-    NaN where a weight is negative or not finite.
-    """
-    total = 0.0
-    for k in range(weights.shape[0]):
-        if not weights[k] >= 0.0:
-            return 0, np.nan
-        total += weights[k]
-    count = 0
-    for k in range(weights.shape[0]):
-        if weights[k] > NOTHING * total:
-            unit[count], places[count] = weights[k] / total, at[k]
-            count += 1
-    return count, total if total < np.inf else np.nan
 
 
 @njit
@@ -80,14 +65,10 @@ def _everywhere(weights, at, kept, count, values, other_at, other_values, first,
 
 
 @njit
-def _cumulated(masses, values, count, sums):
-    """Cumulative sums of the marginal that a potential leaves; returns the total."""
-    total = 0.0
+def _marginal(masses, values, count, left):
+    """What a potential leaves of the masses."""
     for k in range(count):
-        total += masses[k] * math.exp(-values[k])
-        sums[k] = total
-    sums[count] = np.inf
-    return total
+        left[k] = masses[k] * math.exp(-values[k])
 
 
 @njit
@@ -107,16 +88,6 @@ def _slopes(values, ratio, penalty, grad):
         grad[k] = penalty * (1.0 - ratio - ratio * math.expm1(-values[k]))
 
 
-@njit
-def _place(weights, least, values, unit, grad):
-    """Values of the bins that have mass, among all."""
-    k = 0
-    for i in range(weights.shape[0]):
-        if weights[i] > least:
-            grad[i] = unit * values[k]
-            k += 1
-
-
 @compiled()
 def unbalanced_rows(xw, yw, xp, yp, p, reach, start, stop, value, gx, gy, gu, gv):
     """Cost of rows `start` … `stop - 1`, and those derivatives whose arrays have rows.
@@ -131,26 +102,29 @@ def unbalanced_rows(xw, yw, xp, yp, p, reach, start, stop, value, gx, gy, gu, gv
     all_f, all_g = np.empty(size_x), np.empty(size_y)
     first_a, last_a = np.empty(size_x, np.int64), np.empty(size_x, np.int64)
     first_b, last_b = np.empty(size_y, np.int64), np.empty(size_y, np.int64)
-    moved_u, moved_v = np.empty(size_x), np.empty(size_y)
     penalty = reach**p
     for row in range(start, stop):
         at_x, at_y = xp[row % xp.shape[0]], yp[row % yp.shape[0]]
-        n, total_x = _kept(xw[row], at_x, a, u)
-        m, total_y = _kept(yw[row], at_y, b, v)
+        n, total_x = kept_bins(xw[row], at_x, NOTHING, a, u)
+        m, total_y = kept_bins(yw[row], at_y, NOTHING, b, v)
         value[row] = penalty * (total_x + total_y)
         gu[row : row + 1], gv[row : row + 1] = 0.0, 0.0  # none where it has no rows
         if n == 0 or m == 0:  # nothing, or silence, beside which all is lost
             gx[row : row + 1] = penalty if n > 0 else 0.0
             gy[row : row + 1] = penalty if m > 0 else 0.0
             continue
+        a[:n] /= total_x
+        b[:m] /= total_y
         if n == m and (a[:n] == b[:n]).all() and (u[:n] == v[:n]).all():
             f[0, :n], g[0, :n] = 0.0, 0.0
         else:
             _sums_from(a, n, rest_a)
             _sums_from(b, m, rest_b)
             potentials(a[:n], b[:m], u[:n], v[:m], rest_a, rest_b, p, f, g)
-        _cumulated(a, f[0], n, sum_a)
-        _cumulated(b, g[0], m, sum_b)
+        _marginal(a, f[0], n, a)
+        _marginal(b, g[0], m, b)
+        cumulated(a, n, sum_a)
+        cumulated(b, m, sum_b)
         _reached(sum_a, sum_b, n, m, first_a, last_a)
         _reached(sum_b, sum_a, m, n, first_b, last_b)
         least_x, least_y = NOTHING * total_x, NOTHING * total_y
@@ -168,22 +142,7 @@ def unbalanced_rows(xw, yw, xp, yp, p, reach, start, stop, value, gx, gy, gu, gv
         if gu.shape[0] > 0:
             end = min(sum_a[n - 1], sum_b[m - 1])
             u[n], v[m] = u[n - 1], v[m - 1]
-            position_gradient(moved_u[:n], moved_v[:m], sum_a, sum_b, u, v, n, m, end, p)
+            position_gradient(f[1, :n], g[1, :m], sum_a, sum_b, u, v, n, m, end, p)
             unit = penalty / reach * root_x * root_y
-            _place(xw[row], least_x, moved_u, unit, gu[row])
-            _place(yw[row], least_y, moved_v, unit, gv[row])
-
-
-def solve_rows(xw, yw, xp, yp, p, reach, wanted, threads):
-    """Run `unbalanced_rows` over all rows on `threads` threads."""
-    rows = xw.shape[0]
-    value = np.empty(rows)
-    grads = [
-        np.empty((rows if want else 0, like.shape[1]))
-        for want, like in zip(wanted, (xw, yw, xp, yp), strict=True)
-    ]
-    arguments = (xw, yw, xp / reach, yp / reach, float(p), float(reach))
-    if rows * (xw.shape[1] + yw.shape[1]) < 2000:
-        threads = 1
-    in_pieces(lambda low, high: unbalanced_rows(*arguments, low, high, value, *grads), rows, threads)
-    return value, *grads
+            put_back(xw[row], least_x, f[1], unit, gu[row])
+            put_back(yw[row], least_y, g[1], unit, gv[row])

@@ -18,13 +18,13 @@ The second is found exactly, see `_line_shooting.py`. Its gradient by a mass is
 import math
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from sotlib._core import check
-from sotlib._core.autograd import batched, uncompiled
+from sotlib._core.autograd import batched
 from sotlib.transport._line_arguments import prepared
 from sotlib.transport._line_autograd import Transport, wanted_gradients
+from sotlib.transport._line_rows import solve_rows
 from sotlib.transport.line import NAMES, checked_order
 
 FARTHEST = 1e9  # cost in units of the penalty: beyond it potentials have no digits left
@@ -145,24 +145,10 @@ class _Shooting(NamedTuple):
     reach: float
     name: str = "unbalanced_wasserstein_1d"
 
-    @uncompiled  # it is compiled already, by other means
     def __call__(self, x, y, u, v, wanted):
+        u, v = (positions.double() / self.reach for positions in (u, v))
         from sotlib.transport._unbalanced_rows import (
-            solve_rows,  # compiled on first use, so not imported with the library
+            unbalanced_rows,  # compiled on first use, so not imported with the library
         )
 
-        return solve_on_cpu(solve_rows, x, y, u, v, self.p, self.reach, wanted)
-
-
-def solve_on_cpu(solve, x, y, u, v, *options):
-    """Solve rows of any leading shape, on torch's number of threads."""
-    dtype, device, leading = x.dtype, x.device, x.shape[:-1]
-
-    def rows(tensor):
-        flat = tensor.detach().reshape(-1, tensor.shape[-1])
-        return flat.to("cpu", torch.float64).contiguous().numpy()
-
-    value, *grads = solve(*map(rows, (x, y, u, v)), *options, torch.get_num_threads())
-    grads = [torch.from_numpy(g).to(device, dtype) for g in grads]
-    value = torch.from_numpy(value).to(device, dtype).reshape(leading)
-    return value, *(g.reshape(*leading, -1) if g.shape[0] else g for g in grads)
+        return solve_rows(unbalanced_rows, x, y, u, v, (self.p, self.reach), wanted)
