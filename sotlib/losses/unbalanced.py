@@ -24,8 +24,8 @@ class UnbalancedWasserstein1DLoss(nn.Module):
     r"""Unbalanced transport between the spectra of two signals, frame by frame.
 
     Each frame of each signal becomes a mass on the frequency axis, of its own size; the loss is the
-    mean over frames of `unbalanced_wasserstein_1d`. What lies within the reach is moved, what has no
-    counterpart there is faded out or in, and a difference in loudness costs
+    mean over frames of `unbalanced_wasserstein_1d`. What lies within the reach is moved, what has
+    no counterpart there is faded out or in, and a difference in loudness costs
     :math:`\rho\,(\sqrt{m_x} - \sqrt{m_y})^2` by itself.
 
     Parameters
@@ -55,10 +55,10 @@ class UnbalancedWasserstein1DLoss(nn.Module):
     Notes
     -----
     Séjourné, Vialard and Peyré (AISTATS 2022) for the transport. Take energies: by a mass the
-    derivative grows as :math:`\sqrt{b / a}` where a has less, which the derivative of a square makes
-    good. Two silent sounds cost 0; beside silence a sound costs its mass times :math:`\rho`, relative
-    to its own mean where y is silent, and no gradient reaches the silent one. Explained in chapter
-    ``sot/options``.
+    derivative grows as :math:`\sqrt{b / a}` where a has less, which the derivative of a square
+    makes good. Two silent sounds cost 0; beside silence a sound costs its mass times :math:`\rho`,
+    relative to its own mean where y is silent, and no gradient reaches the silent one. Explained in
+    chapter ``sot/options``.
 
     Examples
     --------

@@ -17,18 +17,14 @@ def solve_rows(kernel, x, y, u, v, options, wanted):
     """
     arrays = [_rows(t) for t in (x, y, u, v)]
     rows, leading = len(arrays[0]), x.shape[:-1]
-    value = np.empty(rows)
-    grads = [
-        np.empty((rows if want else 0, of.shape[1]))
-        for want, of in zip(wanted, arrays, strict=True)
-    ]
+    sizes = (array.shape[1] if want else 0 for want, array in zip(wanted, arrays, strict=True))
+    results = [np.empty(rows), *(np.empty((rows if size else 0, size)) for size in sizes)]
 
     def work(low, high):
-        kernel(*arrays, *map(float, options), low, high, value, *grads)
+        kernel(*arrays, *map(float, options), low, high, *results)
 
     in_pieces(work, rows, torch.get_num_threads())
-    found = [torch.from_numpy(array).to(x.device, x.dtype) for array in (value, *grads)]
-    value, *grads = found
+    value, *grads = (torch.from_numpy(array).to(x.device, x.dtype) for array in results)
     return value.reshape(leading), *(g.reshape(*leading, -1) if len(g) else g for g in grads)
 
 
