@@ -22,7 +22,6 @@ from sotlib.transport._line_gradients import cost
 NUDGE = 4e-15
 HIGHEST = 600.0  # exponents beyond it are out of range, and far from any root
 TINY, HUGE = 1e-280, 1e300
-CLOSE = 1 - 1e-13  # factors of mass that may be rounding
 
 
 @njit
@@ -38,6 +37,7 @@ def _shoot(a, b, u, v, rest_a, rest_b, p, i, j, start, f, g):
     shift to the nearest tie, whether there is no nearer one, and the cell of that tie.
     """
     n, m = a.shape[0], b.shape[0]
+    close = 1.0 - 20.0 * NUDGE * (1.0 + abs(start))  # what may be rounding is no nearer tie
     f[i], g[j] = start, cost(u[i] - v[j], p) - start
     rows, columns = _mass(a[i], f[i]), _mass(b[j], g[j])
     above, above_i, above_j, above_sure = HUGE, i, j, False
@@ -47,9 +47,9 @@ def _shoot(a, b, u, v, rest_a, rest_b, p, i, j, start, f, g):
         last_row, last_column = i + 1 == n, j + 1 == m
         surplus = rows >= columns
         if last_row == last_column:  # else there is one way only
-            if surplus and ratio < above * CLOSE:
+            if surplus and ratio < above * close:
                 above, above_i, above_j, above_sure = ratio, i, j, True
-            elif not surplus and ratio * CLOSE > below:
+            elif not surplus and ratio * close > below:
                 below, below_i, below_j, below_sure = ratio, i, j, True
         if last_row and last_column:
             break
@@ -59,7 +59,7 @@ def _shoot(a, b, u, v, rest_a, rest_b, p, i, j, start, f, g):
             if surplus and v[j] >= u[i] and not last_row:
                 most = columns + _mass(rest_b[j], g[j])  # that columns take if the row goes on
                 if rows > most:
-                    if rows < above * most * CLOSE:
+                    if rows < above * most * close:
                         above, above_sure = rows / most, False
                     break
             columns += _mass(b[j], g[j])
@@ -69,7 +69,7 @@ def _shoot(a, b, u, v, rest_a, rest_b, p, i, j, start, f, g):
             if not surplus and u[i] >= v[j] and not last_column:
                 most = rows + _mass(rest_a[i], f[i])
                 if columns > most:
-                    if most * CLOSE > below * columns:
+                    if most * close > below * columns:
                         below, below_sure = most / columns, False
                     break
             rows += _mass(a[i], f[i])
@@ -124,8 +124,10 @@ def _block(a, b, u, v, rest_a, rest_b, p, i, j, low, high, f, g):
     path, shift, ci, cj = low_path, low_tie - low, low_i, low_j
     if high_sure and not (low_sure and low_i + low_j <= high_i + high_j):
         path, shift, ci, cj = high_path, high_tie - high, high_i, high_j
-    f[0, i : ci + 1] = f[path, i : ci + 1] + shift
-    g[0, j : cj + 1] = g[path, j : cj + 1] - shift
+    for k in range(i, ci + 1):
+        f[0, k] = f[path, k] + shift
+    for k in range(j, cj + 1):
+        g[0, k] = g[path, k] - shift
     return ci, cj
 
 

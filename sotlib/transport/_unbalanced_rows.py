@@ -19,9 +19,17 @@ HELPERS = (  # as in `_line_merge.py`
     "transport/_line_gradients.py",
     "transport/_line_shooting.py",
 )
-SUM = "582e34edb5d507a0"
-NOTHING = 1e-15  # of the mass: what has less decides nothing
-LEAST = math.log(NOTHING)  # potential of such a bin, since its marginal has at most all mass
+SUM = "589528333115df3f"
+NOTHING = 1e-30  # of the mass: what has less decides nothing
+LEAST = math.log(1e-15)  # potential of such a bin: its derivative shall remain a number
+
+
+@njit
+def _same(one, other, n, m):
+    for k in range(min(n, m)):
+        if one[k] != other[k]:
+            return False
+    return n == m
 
 
 @njit
@@ -72,12 +80,11 @@ def _marginal(masses, values, count, left):
 
 
 @njit
-def _lost(weights, total, values):
-    """The share of a mass that its marginal lacks."""
+def _lost(masses, values, count):
+    """What the marginal that a potential leaves lacks of the masses."""
     lost = 0.0
-    for k in range(weights.shape[0]):
-        if weights[k] > 0.0:
-            lost -= weights[k] / total * math.expm1(-values[k])
+    for k in range(count):
+        lost -= masses[k] * math.expm1(-values[k])
     return lost
 
 
@@ -115,12 +122,13 @@ def unbalanced_rows(xw, yw, xp, yp, p, reach, start, stop, value, gx, gy, gu, gv
             continue
         a[:n] /= total_x
         b[:m] /= total_y
-        if n == m and (a[:n] == b[:n]).all() and (u[:n] == v[:n]).all():
+        if _same(a, b, n, m) and _same(u, v, n, m):
             f[0, :n], g[0, :n] = 0.0, 0.0
         else:
             _sums_from(a, n, rest_a)
             _sums_from(b, m, rest_b)
             potentials(a[:n], b[:m], u[:n], v[:m], rest_a, rest_b, p, f, g)
+        shape = _lost(a, f[0], n) + _lost(b, g[0], m)
         _marginal(a, f[0], n, a)
         _marginal(b, g[0], m, b)
         cumulated(a, n, sum_a)
@@ -133,7 +141,6 @@ def unbalanced_rows(xw, yw, xp, yp, p, reach, start, stop, value, gx, gy, gu, gv
 
         root_x, root_y = math.sqrt(total_x), math.sqrt(total_y)
         louder = (total_x - total_y) / (root_x + root_y)
-        shape = _lost(xw[row], total_x, all_f) + _lost(yw[row], total_y, all_g)
         value[row] = penalty * (louder * louder + root_x * root_y * shape)
         if gx.shape[0] > 0:
             _slopes(all_f, root_y / root_x, penalty, gx[row])

@@ -88,7 +88,7 @@ def unbalanced_wasserstein_1d(
     :math:`\rho (a + b - 2 \sqrt{a b}\, e^{-d^p / 2 \rho})`. With a large reach and equal masses it
     is `wasserstein_1d`, with a small one :math:`\rho \sum (\sqrt a - \sqrt b)^2`. If a measure has
     no mass the cost is ρ times the other's mass, and it has no gradient, where the true one is
-    infinite. Of a bin without mass it is that of a mass 1e-15 of all. Explained in chapter
+    infinite; that of a bin without mass is as if it had 1e-15 of all. Explained in chapter
     ``sot/options``.
 
     Examples
