@@ -123,7 +123,7 @@ def test_beside_pot(p, reach, generator):
         p=p, numItermax=1000, returnCost="total",
     )  # fmt: skip
     assert (theirs >= found - 1e-9).all()
-    torch.testing.assert_close(found, theirs, rtol=6e-2, atol=0)
+    torch.testing.assert_close(found, theirs, rtol=2e-2, atol=1e-3)
 
 
 @pytest.mark.parametrize("p", [1, 2])
