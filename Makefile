@@ -38,7 +38,9 @@ READY := $(VENV)/.ready
 CUDA := cuda-bindings cuda-toolkit nvidia-cudnn-cu13 nvidia-cusparselt-cu13 nvidia-nccl-cu13 \
   nvidia-nvshmem-cu13 triton
 BOOK := $(PY) -m sotlib.companion.book
-COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --all-extras
+COMPILE := $(VENV)/bin/uv pip compile pyproject.toml
+EXTRAS := $(addprefix --extra ,book test bench cluster experiments)
+PEERS := $(VENV)/peers
 
 .PHONY: help setup book chapter assignment notebooks publish-notebooks serve test unit slow site-test \
   lint bench lock dist screenshots clean
@@ -69,7 +71,7 @@ ifeq ($(VERSIONS),locked)
 	$(PY) -m pip check
 else
 	$(PY) -m pip install --upgrade pip "setuptools>=77" uv
-	$(COMPILE) --python $(PY) --resolution $(VERSIONS) -qo $(VENV)/versions.txt
+	$(COMPILE) $(EXTRAS) --python $(PY) --resolution $(VERSIONS) -qo $(VENV)/versions.txt
 	$(PY) tools/torch_build.py $(TORCH) $(TORCH_INDEX) torch --no-deps -c $(VENV)/versions.txt
 	$(PY) -m pip install --no-build-isolation -c $(VENV)/versions.txt -e .[book,test,bench]
 endif
@@ -113,15 +115,26 @@ site-test: $(READY)  ## build the book at smoke and look at it in a browser
 	SITE=_build/smoke/html $(PY) -m pytest -n $(JOBS) -m site tests/companion/test_site.py \
 	  $(PYTEST_ARGS)
 
-bench: $(READY)  ## run and record every benchmark; `make book` shows them
-	$(PY) -m sotlib.companion.benchmarks
+bench: $(READY) $(PEERS)/.ready  ## run and record every benchmark; `make book` shows them
+	PYTHONPATH="$(CURDIR)/$(PEERS)" $(PY) -m sotlib.companion.benchmarks
+
+# Beside what .venv has, for the benchmarks alone.
+$(PEERS)/.ready: benchmarks/peers.lock $(READY)
+	rm -rf $(PEERS)
+	$(PY) -m pip install --no-deps --require-hashes --target $(PEERS) -r benchmarks/peers.lock
+	touch $@
 
 # Keeps what still fits; LOCK_ARGS=--upgrade takes the newest of everything but torch.
-lock: $(READY)  ## resolve requirements.lock anew
-	$(COMPILE) --universal --python-version 3.11 --generate-hashes --no-annotate $(LOCK_ARGS) \
-	  --constraints <(echo torch==$(TORCH_VERSION)) --no-emit-package torch \
-	  --excludes <(printf '%s\n' $(CUDA)) --quiet --output-file requirements.lock \
-	  --custom-compile-command "make lock (which leaves torch==$(TORCH_VERSION) out)"
+lock: $(READY)  ## resolve requirements.lock and benchmarks/peers.lock anew
+	$(LOCK) $(EXTRAS) --no-emit-package torch --output-file requirements.lock
+	$(LOCK) --extra peers --constraints requirements.lock --no-emit-package torch \
+	  --no-emit-package torchaudio \
+	  $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/--no-emit-package \1/p' requirements.lock) \
+	  --output-file benchmarks/peers.lock
+
+LOCK = $(COMPILE) --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
+  $(LOCK_ARGS) --constraints <(echo torch==$(TORCH_VERSION)) --excludes <(printf '%s\n' $(CUDA)) \
+  --custom-compile-command "make lock (which leaves torch==$(TORCH_VERSION) out)"
 
 dist: $(READY)  ## build sdist and wheel, and run the README's code on the wheel alone
 	rm -rf dist _build/empty

@@ -13,12 +13,14 @@ from sotlib import (
     partial_wasserstein_1d,
     unbalanced_wasserstein_1d,
     wasserstein_1d,
+    wasserstein_circle,
 )
 from sotlib.companion.benchmarks import compare, grow
 
 PAIRS, BINS = 1088, 1025
 SIZES = (65, 129, 257, 513, 1025, 2049)
-PEER = "POT, ot.wasserstein_1d"
+PEER, PEER_ON_CIRCLE = "POT, ot.wasserstein_1d", "POT, ot.wasserstein_circle"
+CHROMA = 12
 FIRST_CALL = """
 import time, torch
 from sotlib import wasserstein_1d
@@ -29,10 +31,14 @@ print(time.perf_counter() - start)
 """
 
 
-def pot_transport(x, y, positions, p):
+def pot_transport(x, y, positions, p, transport=ot.wasserstein_1d):
     """POT's sort-based transport for rows of weights on shared positions."""
     grid = positions[:, None].expand(-1, len(x))
-    return ot.wasserstein_1d(grid, grid, x.T, y.T, p=p)
+    return transport(grid, grid, x.T, y.T, p=p)
+
+
+def pot_on_circle(x, y, positions, p):
+    return pot_transport(x, y, positions, p, ot.wasserstein_circle)
 
 
 def pot_loss(transform, p):
@@ -47,15 +53,15 @@ def pot_loss(transform, p):
     return loss
 
 
-def transport_step(transport, bins):
-    """W2² of random masses and its gradient, as a function without arguments."""
+def transport_step(transport, bins, p=2):
+    """W_p^p of random masses and its gradient, as a function without arguments."""
     weights = torch.rand(2, PAIRS, bins, generator=torch.Generator().manual_seed(0)) ** 4
     x, y = weights / weights.sum(-1, keepdim=True)
-    positions = torch.linspace(0, 1, bins)
+    positions = torch.arange(bins) / bins
 
     def step():
         weights = x.clone().requires_grad_()
-        transport(weights, y, positions, p=2).sum().backward()
+        transport(weights, y, positions, p=p).sum().backward()
 
     return step
 
@@ -134,6 +140,15 @@ def run():
             PEER: transport_step(pot_transport, BINS),
         },
     )
+    for bins in (CHROMA, BINS):
+        for p in (1, 2):
+            rows += compare(
+                f"on a circle, p = {p}, and the gradient, {PAIRS} pairs of {bins} bins",
+                {
+                    "wasserstein_circle": transport_step(wasserstein_circle, bins, p),
+                    PEER_ON_CIRCLE: transport_step(pot_on_circle, bins, p),
+                },
+            )
     rows += compare("unbalanced transport, 64 pairs of 257 bins", unbalanced_steps(64, 257))
     rows += compare("partial transport, 8 pairs of 257 bins", partial_steps(8, 257))
     compiling, cached = (first / rows[0]["seconds"] for first in first_calls())
@@ -146,7 +161,7 @@ def run():
         },
     )
     return {
-        "title": "Transport on a line",
+        "title": "Transport on a line and a circle",
         "measures": "Forward and backward of transport between random spectra, and of the whole "
         "loss on noise with its default STFT, beside the transport of POT on torch tensors. "
         "Unbalanced and partial transport: values alone; POT's steps are an approximation.",

@@ -80,6 +80,7 @@ from sotlib.transport import (
     sliced_wasserstein,
     unbalanced_wasserstein_1d,
     wasserstein_1d,
+    wasserstein_circle,
 )
 
 __version__ = "0.1.0"
@@ -144,4 +145,5 @@ __all__ = [
     "unbalanced_wasserstein_1d",
     "unit_to_hz",
     "wasserstein_1d",
+    "wasserstein_circle",
 ]

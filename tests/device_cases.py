@@ -66,6 +66,11 @@ def masses():
     return tuple(m / m.sum((-2, -1), keepdim=True) for m in uniform(2, 3, 8, 6))
 
 
+def circles():
+    a, b, u, v = lines()
+    return a / a.sum(-1, keepdim=True), b / b.sum(-1, keepdim=True), u, v
+
+
 def one_mass_each():
     return tuple(m[0] for m in masses())
 
@@ -131,6 +136,7 @@ CASES = {
     "Wasserstein1DLoss cqt": Case(made(SOT, "cqt", **BINS, bins_per_octave=12), signals),
     "Wasserstein1DLoss time": Case(made(SOT, **FRAMES, dim=-2, p=1), signals),
     "Wasserstein1DLoss identity": Case(made(SOT, "identity"), spectra),
+    "Wasserstein1DLoss circular": Case(made(SOT, "identity", circular=True, log=True), spectra),
     "Wasserstein1DLoss quantiles": Case(made(SOT, "identity", return_quantiles=True), spectra),
     "MultiResolutionSOTLoss": Case(made(sotlib.MultiResolutionSOTLoss, **SIZES), signals),
     "MultiResolutionSTFTLoss": Case(made(sotlib.MultiResolutionSTFTLoss, **SIZES), signals),
@@ -151,6 +157,13 @@ CASES = {
         ),
         signals,
     ),
+    "SlicedSpectrogramLoss identity": Case(
+        lambda: Around(
+            sotlib.SlicedSpectrogramLoss("identity"),
+            lambda m, x, y, f: m(x, y, freqs=f.detach(), times=range(5)),
+        ),
+        spectra,
+    ),
     "JTFSLoss": Case(lambda: sotlib.JTFSLoss(scattering()), signals),
     "PNPLoss": Case(made(sotlib.PNPLoss, damping=0.5), quadratic),
     "pnp_loss": Case(given(sotlib.pnp_loss, damping=0.5), quadratic),
@@ -158,6 +171,8 @@ CASES = {
     "wasserstein_1d cutoff": Case(given(sotlib.wasserstein_1d, p=1.5, cutoff=True), lines),
     "unbalanced_wasserstein_1d": Case(given(sotlib.unbalanced_wasserstein_1d, reach=0.5), lines),
     "partial_wasserstein_1d": Case(given(sotlib.partial_wasserstein_1d, share=0.8), lines),
+    "wasserstein_circle": Case(given(sotlib.wasserstein_circle, period=2.0), circles),
+    "wasserstein_circle p=1": Case(given(sotlib.wasserstein_circle, p=1), circles),
     "quantile_functions": Case(given(sotlib.quantile_functions), lines),
     "sinkhorn_grid": Case(given(lambda a, b: sotlib.sinkhorn_grid(a, b, **GRID).value), masses),
     "sinkhorn_grid views": Case(given(all_views), masses),

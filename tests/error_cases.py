@@ -24,6 +24,11 @@ class Call(NamedTuple):
     """The one argument to try; default: all."""
 
 
+def plane(bins, frames):
+    """Axes of a spectrogram."""
+    return {"freqs": [float(k) for k in range(bins)], "times": [k / 10 for k in range(frames)]}
+
+
 @cache
 def calls():
     """Calls by public name, with its methods; several where an argument needs its own."""
@@ -36,6 +41,7 @@ def calls():
     axes_b = {f"{name}_b": axis for name, axis in axes.items()}
     grid = {"a": a, "b": b, **axes, "time_scale": 1.0}
     lines = {"a": draw(2, 8), "b": draw(2, 8), "positions": draw(8), "positions_b": draw(2, 8)}
+    circle = {name: (m / m.sum(-1, keepdim=True)) for name, m in lines.items() if name in "ab"}
     drum = {"theta": torch.tensor([[1000.0, 0.4, 0.02, 0.03, 0.6]])}
     chirp = {"theta": torch.tensor([[600.0, 5.0, 0.6]])}
     pnp = {"predicted": draw(3, 5), "target": draw(3, 5), "metric": torch.eye(5).expand(3, 5, 5)}
@@ -89,10 +95,18 @@ def calls():
         "MultiScaleSpectralLoss.spectra": Call(scales.spectra, {"y": y}),
         "SinkhornSpectrogramLoss": Call(sotlib.SinkhornSpectrogramLoss, {"transform": stft}),
         "SinkhornSpectrogramLoss.forward": Call(
-            sotlib.SinkhornSpectrogramLoss(sotlib.STFT(hop_length=512)), pair
+            sotlib.SinkhornSpectrogramLoss("identity"), spectra | plane(8, 3)
+        ),
+        "SinkhornSpectrogramLoss.forward signals": Call(
+            sotlib.SinkhornSpectrogramLoss(sotlib.STFT(hop_length=512)), pair | plane(513, 3)
         ),
         "SlicedSpectrogramLoss": Call(sotlib.SlicedSpectrogramLoss, {"transform": stft}),
-        "SlicedSpectrogramLoss.forward": Call(sotlib.SlicedSpectrogramLoss(stft), pair),
+        "SlicedSpectrogramLoss.forward": Call(
+            sotlib.SlicedSpectrogramLoss("identity"), spectra | plane(8, 3)
+        ),
+        "SlicedSpectrogramLoss.forward signals": Call(
+            sotlib.SlicedSpectrogramLoss(stft), pair | plane(129, 18)
+        ),
         "UnbalancedWasserstein1DLoss": Call(
             sotlib.UnbalancedWasserstein1DLoss, {"transform": stft, "reach": 300.0}
         ),
@@ -115,6 +129,7 @@ def calls():
         "partial_wasserstein_1d mass": Call(
             sotlib.partial_wasserstein_1d, lines | {"mass": 0.5}, "mass"
         ),
+        "wasserstein_circle": Call(sotlib.wasserstein_circle, lines | circle),
         "quantile_functions": Call(sotlib.quantile_functions, lines),
         "sinkhorn_grid": Call(sotlib.sinkhorn_grid, grid | axes_b),
         "sinkhorn_divergence": Call(sotlib.sinkhorn_divergence, grid | axes_b),

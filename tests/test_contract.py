@@ -57,6 +57,7 @@ LOSSES = {
     "Wasserstein1DLoss cqt": Kind(partial(SOT, "cqt", **BINS)),
     "Wasserstein1DLoss time": Kind(partial(SOT, **FRAMES, dim=-2, p=1)),
     "Wasserstein1DLoss identity": Kind(partial(SOT, "identity"), spectra),
+    "Wasserstein1DLoss circular": Kind(partial(SOT, "identity", circular=True, p=1.5), spectra),
     "MultiResolutionSOTLoss": Kind(partial(sotlib.MultiResolutionSOTLoss, **SIZES)),
     "MultiResolutionSTFTLoss": Kind(partial(sotlib.MultiResolutionSTFTLoss, **SIZES)),
     "SpectralLoss": Kind(partial(sotlib.SpectralLoss, fft_size=256, hop_length=64)),

@@ -27,8 +27,17 @@ def project(root):
 
 @pytest.fixture(scope="module")
 def lock(root):
-    """Each requirement of the lock, with its hashes."""
-    text = (root / "requirements.lock").read_text().replace("\\\n", "")
+    return requirements(root / "requirements.lock")
+
+
+@pytest.fixture(scope="module")
+def peers(root):
+    return requirements(root / "benchmarks" / "peers.lock")
+
+
+def requirements(path):
+    """Each requirement of a lock, with its hashes."""
+    text = path.read_text().replace("\\\n", "")
     lines = [line.split("--hash=") for line in text.splitlines() if not line.startswith("#")]
     return {Requirement(line[0]): line[1:] for line in lines}
 
@@ -64,17 +73,23 @@ def wheel(root, tmp_path_factory):
     return path
 
 
-def test_lock_pins_everything_exactly_and_with_hashes(root, lock):
-    for requirement, hashes in lock.items():
+def test_locks_pin_everything_exactly_and_with_hashes(root, lock, peers):
+    for requirement, hashes in (lock | peers).items():
         (specifier,) = requirement.specifier
         assert specifier.operator == "=="
         assert hashes, requirement
     assert "/" not in (root / "requirements.lock").read_text(), "a path or an address"
 
 
-def test_lock_satisfies_pyproject(root, project, lock, torch_version):
+def test_what_the_benchmarks_add_changes_nothing_else(lock, peers):
+    names = [{canonical(requirement.name) for requirement in part} for part in (lock, peers)]
+    assert not names[0] & names[1]
+    assert not {"torch", "torchaudio"} & names[1]
+
+
+def test_locks_satisfy_pyproject(root, project, lock, peers, torch_version):
     build = tomllib.loads((root / "pyproject.toml").read_text())["build-system"]["requires"]
-    pinned = {canonical(r.name): next(iter(r.specifier)).version for r in lock}
+    pinned = {canonical(r.name): next(iter(r.specifier)).version for r in [*lock, *peers]}
     pinned["torch"] = torch_version
     listed = [project["dependencies"], *project["optional-dependencies"].values(), build]
     for requirement in (Requirement(text) for texts in listed for text in texts):

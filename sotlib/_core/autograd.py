@@ -21,6 +21,8 @@ def uncompiled(function: Function) -> Function:
 def batched(tensor: torch.Tensor) -> bool:
     """Whether it stands for several, as under `torch.func.vmap`; nothing public says it."""
     functorch = torch._C._functorch
+    while functorch.is_gradtrackingtensor(tensor):  # as where a gradient is taken within
+        tensor = functorch.get_unwrapped(tensor)
     return functorch.is_batchedtensor(tensor) or functorch.is_legacy_batchedtensor(tensor)
 
 

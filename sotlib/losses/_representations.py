@@ -1,9 +1,19 @@
-"""Spectra as masses on a line: representations of the caller's own, scaling, positions."""
+"""Spectra as masses: representations of the caller's own, scaling, positions."""
 
+import torch
 from torch import Tensor
 
 from sotlib._core import check
-from sotlib.losses._signals import same_kind, widen
+from sotlib.losses._signals import same_kind, signal_pair, widen
+from sotlib.transforms.base import Transform
+from sotlib.transport._plane import MASS_TOLERANCE
+
+
+def sound_pair(transform: Transform | None, x, y):
+    """Check what a transform is given, or representations without one; and the shape of sounds."""
+    if transform is None:
+        return *representation_pair(x, y), x.shape[:1]
+    return *signal_pair(x, y), x.shape[:-1]
 
 
 def representation_pair(x, y):
@@ -31,6 +41,17 @@ def mass_pair(x, y, normalize, balanced, eps):
     if normalize:
         return x / mass_x, y / (mass_y if balanced else mass_x)
     return x, y * (mass_x / mass_y) if balanced else y
+
+
+def even_where_silent(x, y):
+    """Masses of one sum: what one lacks of the other's, because of silence, is spread evenly."""
+    sums = [t.sum(-1, keepdim=True) for t in (x, y)]
+    whole = torch.maximum(*sums)
+    lacking = (whole - s for s in sums)
+    return tuple(
+        t + torch.where(lack > MASS_TOLERANCE * whole, lack / t.shape[-1], 0.0)
+        for t, lack in zip((x, y), lacking, strict=True)
+    )
 
 
 def position_pair(x, y, x_positions, y_positions, known: Tensor | None):

@@ -6,12 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
-from sotlib.losses._representations import mass_pair, position_pair, representation_pair
+from sotlib.losses._representations import even_where_silent, mass_pair, position_pair, sound_pair
 from sotlib.losses._signals import (
     Reduction,
     checked_reduction,
     reduced,
-    signal_pair,
     squared_once,
 )
 from sotlib.transforms.base import SCALINGS, Transform
@@ -57,7 +56,8 @@ class Wasserstein1DLoss(nn.Module):
     apply_root : bool, default False
         :math:`W_p` instead of :math:`W_p^p`, per frame.
     circular : bool, default False
-        An option of ``sot-loss`` that the paper does not use; True is refused.
+        Transport around a circle of circumference 1 (`wasserstein_circle`): for pitch classes, with
+        positions in octaves. Of order `p`, where ``sot-loss`` takes 1 whatever `p` says.
     device : str or torch.device, default 'cpu'
         Where the buffers are created; ``.to(device)`` moves them as usual.
     fft_size, hop_length, win_length, window : default 1024, 256, None, 'flattop'
@@ -75,7 +75,8 @@ class Wasserstein1DLoss(nn.Module):
     square_magnitude : bool, default False
         Power instead of magnitude.
     log : bool, default False
-        As `circular`.
+        log(1 + s) of each value s, after `square_magnitude`. ``sot-loss`` takes log(s + eps), which
+        is negative for s < 1, and no mass to be moved.
     reduce : bool, default True
         False: one value per frame, shape `(batch · frames,)`, instead of a mean over frames.
     reduction : {'mean', 'sum', 'none'}, default 'mean'
@@ -93,11 +94,13 @@ class Wasserstein1DLoss(nn.Module):
     Torres, Peeters and Richard, *Unsupervised Harmonic Parameter Estimation Using Differentiable
     DSP and Spectral Optimal Transport*, ICASSP 2024. Half-precision signals are compared in
     float32. Silence: two silent frames cost 0; a silent frame against a sounding one costs what
-    moving all its mass to the last bin does, and no gradient reaches a signal that is exactly 0.
-    Explained in chapter ``sot/transport``.
+    moving all its mass to the last bin does, and no gradient reaches a signal that is exactly 0. On
+    a circle, which has no last bin, silence beside sound lies evenly in all bins. Explained in
+    chapter ``sot/transport``, the options in ``sot/options``.
 
     Examples
     --------
+    >>> import torch
     >>> from sotlib import Wasserstein1DLoss, sinusoid
     >>> x = sinusoid(1000.0, samples=16000, sample_rate=16000)
     >>> y = sinusoid(1500.0, samples=16000, sample_rate=16000)
@@ -105,6 +108,13 @@ class Wasserstein1DLoss(nn.Module):
     ...     sample_rate=16000, bin_position_scaling="absolute", square_magnitude=True, p=1)
     >>> loss(x, y).round()
     tensor(500.)
+
+    Chroma vectors of one's own, B against C on the circle of pitch classes:
+
+    >>> chroma = torch.eye(12)[:, :, None]  # (batch, bins, frames)
+    >>> loss = Wasserstein1DLoss("identity", circular=True, p=1)
+    >>> (12 * loss(chroma[11:], chroma[:1], torch.arange(12) / 12)).round(decimals=4)
+    tensor(1.)
     """
 
     def __init__(
@@ -142,9 +152,6 @@ class Wasserstein1DLoss(nn.Module):
         super().__init__()
         if transform is not None and not isinstance(transform, Transform):
             transform = check.one_of("transform", transform, TRANSFORMS)
-        for name, value in (("circular", circular), ("log", log)):
-            if check.flag(name, value):
-                raise ValueError(f"{name}=True, an option of sot-loss, is not supported here.")
         check.one_of("bin_position_scaling", bin_position_scaling, SCALINGS)
         self.scaling = bin_position_scaling
         self.dim = check.one_of("dim", dim, (-1, -2))
@@ -156,12 +163,18 @@ class Wasserstein1DLoss(nn.Module):
         self.apply_root = check.flag("apply_root", apply_root)
         # The STFT squares by itself.
         self.square = check.flag("square_magnitude", square_magnitude) and transform != "stft"
+        self.log, self.circular = check.flag("log", log), check.flag("circular", circular)
         self.reduce, self.reduction = check.flag("reduce", reduce), checked_reduction(reduction)
         self.return_quantiles = check.flag("return_quantiles", return_quantiles)
         if reduction != "mean" and (return_quantiles or not reduce):
             raise ValueError(
                 f"reduction={reduction!r} needs one value for each sound; leave reduce and "
                 "return_quantiles as they are."
+            )
+        if circular and (return_quantiles or quantile_lowpass or not balanced):
+            raise ValueError(
+                "circular=True: a circle has neither a first quantile nor a last one; leave "
+                "return_quantiles, quantile_lowpass and balanced as they are."
             )
         # Also what this transform does not need: it may be a slip.
         check.count("fft_size", fft_size)
@@ -230,29 +243,40 @@ class Wasserstein1DLoss(nn.Module):
         Tensor
             A scalar, or what `reduction`, `reduce` and `return_quantiles` say.
         """
-        pair = representation_pair(x, y) if self.transform is None else signal_pair(x, y)
-        sounds = x.shape[:1] if self.transform is None else x.shape[:-1]
-        x, y = pair
+        x, y, sounds = sound_pair(self.transform, x, y)
         with torch.autocast(x.device.type, enabled=False):
             if self.transform is not None:
                 x, y = self.transform(x), self.transform(y)
             if self.square:
                 x, y = x.square(), y.square()
+            if self.log:
+                x, y = x.log1p(), y.log1p()
             if self.dim == -1:
                 x, y = x.transpose(-1, -2), y.transpose(-1, -2)
             x, y = mass_pair(x, y, self.normalize, self.balanced, self.eps)
+            if self.circular:
+                x, y = even_where_silent(x, y)
             arguments = x, y, *self._positions(x, y, x_positions, y_positions)
             if self.return_quantiles:
                 return quantiles(*arguments, names=NAMES)
-            cost = transport_cost(*arguments, p=self.p, cutoff=self.cutoff, names=NAMES)
+            options = {"cutoff": self.cutoff, "period": float(self.circular), "names": NAMES}
+            cost = transport_cost(*arguments, p=self.p, **options)
             if self.apply_root and self.p != 1:
                 cost = (cost + self.eps) ** (1 / self.p)
             return reduced(cost.mean(-1), self.reduction, sounds) if self.reduce else cost.flatten()
 
     def _positions(self, x, y, x_positions, y_positions):
+        if self.circular and self.dim == -2 and x_positions is None:
+            raise ValueError("x_positions is needed with circular=True and dim=-2, in turns.")
         known = None
         if self.dim == -1 and self.transform is not None:
             known = self.transform.positions(self.scaling)
+            if self.circular and self.scaling == "absolute" and None in (x_positions, y_positions):
+                raise ValueError(
+                    "x_positions and y_positions are needed with circular=True and "
+                    "bin_position_scaling='absolute': Hz do not come round at 1. Octaves do, "
+                    "torch.log2(frequencies)."
+                )
         elif self.dim == -2 and x_positions is None:
             x_positions = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
         return position_pair(x, y, x_positions, y_positions, known)

@@ -1,10 +1,11 @@
 """Losses that move the mass of a whole spectrogram over the time-frequency plane."""
 
+from typing import Any, Literal
+
 import torch
-from torch import Tensor
 
 from sotlib._core import check
-from sotlib.losses._signals import Reduction, reduced, signal_pair
+from sotlib.losses._signals import Reduction
 from sotlib.losses._spectrogram_transport import SpectrogramTransport
 from sotlib.transforms.base import Transform
 from sotlib.transport.divergence import sinkhorn_divergence
@@ -18,8 +19,10 @@ class SinkhornSpectrogramLoss(SpectrogramTransport):
 
     Parameters
     ----------
-    transform : STFT, MelSpectrogram or CQT
-        Spectral view of the signals; gives bins their frequencies and frames their times.
+    transform : Transform or {'identity'}
+        Spectral view of the signals, an STFT, MelSpectrogram or CQT, which gives bins their
+        frequencies and frames their times. 'identity' (or None) takes representations
+        `(batch, bins, frames)` instead of signals, and their axes: piano rolls, for example.
     square_magnitude : bool, default False
         Square the output of the transform: for an `STFT` of power 1, the energy is the mass
         instead of the magnitude (the slides of the paper name both).
@@ -67,11 +70,20 @@ class SinkhornSpectrogramLoss(SpectrogramTransport):
     >>> value = loss(sinusoid(1500.0, **tone), sinusoid(2000.0, **tone))
     >>> round(value.item(), 2)
     0.25
+
+    A piano roll, in semitones and seconds, and the same an octave higher:
+
+    >>> roll = torch.rand(1, 88, 40)
+    >>> loss = SinkhornSpectrogramLoss("identity", time_scale=12.0, epsilon=1e-3)
+    >>> axes = {"freqs": torch.arange(100.0), "times": torch.arange(40) / 20}
+    >>> low, high = (torch.nn.functional.pad(roll, (0, 0, k, 12 - k)) for k in (0, 12))
+    >>> round(loss(low, high, **axes).sqrt().item())
+    12
     """
 
     def __init__(
         self,
-        transform: Transform,
+        transform: Transform | Literal["identity"] | None,
         *,
         square_magnitude: bool = False,
         time_scale: float = 1000.0,
@@ -91,8 +103,8 @@ class SinkhornSpectrogramLoss(SpectrogramTransport):
             reduction=reduction,
         )
         self.debiased = check.flag("debiased", debiased)
-        self.marginal_penalty = marginal_penalty
-        self.options = {
+        self.marginal_penalty, self.balanced = marginal_penalty, marginal_penalty is None
+        self.options: dict[str, Any] = {
             "epsilon": epsilon,
             "max_iter": max_iter,
             "tol": tol,
@@ -100,17 +112,10 @@ class SinkhornSpectrogramLoss(SpectrogramTransport):
         }
         checked_settings(**self.options)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
-        signals = signal_pair(x, y)
-        with torch.autocast(x.device.type, enabled=False):
-            a, b = self._masses(*signals, balanced=self.marginal_penalty is None)
-            options = {**self._plane(a.shape[-1]), **self.options}
-            if self.debiased:
-                values = sinkhorn_divergence(a, b, **options)
-            else:
-                values = sinkhorn_grid(a, b, **options).value
-        return reduced(values, self.reduction, x.shape[:-1])
+    def _transport(self, a, b, plane):
+        if self.debiased:
+            return sinkhorn_divergence(a, b, **plane, **self.options)
+        return sinkhorn_grid(a, b, **plane, **self.options).value
 
 
 class SlicedSpectrogramLoss(SpectrogramTransport):
@@ -155,11 +160,19 @@ class SlicedSpectrogramLoss(SpectrogramTransport):
     >>> value = loss(sinusoid(1500.0, **tone), sinusoid(2000.0, **tone))
     >>> round(value.item(), 2)
     0.13
+
+    A piano roll and the same an octave higher, in semitones:
+
+    >>> roll = torch.rand(1, 88, 40)
+    >>> low, high = (torch.nn.functional.pad(roll, (0, 0, k, 12 - k)) for k in (0, 12))
+    >>> loss = SlicedSpectrogramLoss("identity", time_scale=12.0)
+    >>> round(loss(low, high, freqs=torch.arange(100.0), times=torch.arange(40) / 20).item())
+    72
     """
 
     def __init__(
         self,
-        transform: Transform,
+        transform: Transform | Literal["identity"] | None,
         *,
         square_magnitude: bool = False,
         time_scale: float = 1000.0,
@@ -178,7 +191,7 @@ class SlicedSpectrogramLoss(SpectrogramTransport):
             unit=unit,
             reduction=reduction,
         )
-        self.options = {
+        self.options: dict[str, Any] = {
             "n_projections": check.count("n_projections", n_projections),
             "half_circle": check.flag("half_circle", half_circle),
             "generator": check.generator("generator", generator),
@@ -186,10 +199,5 @@ class SlicedSpectrogramLoss(SpectrogramTransport):
             "apply_root": check.flag("apply_root", apply_root),
         }
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
-        signals = signal_pair(x, y)
-        with torch.autocast(x.device.type, enabled=False):
-            a, b = self._masses(*signals, balanced=True)
-            values = sliced_wasserstein(a, b, **self._plane(a.shape[-1]), **self.options)
-        return reduced(values, self.reduction, x.shape[:-1])
+    def _transport(self, a, b, plane):
+        return sliced_wasserstein(a, b, **plane, **self.options)

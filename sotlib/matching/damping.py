@@ -25,7 +25,7 @@ class Damping:
         return self.value
 
     def state_dict(self) -> dict[str, float]:
-        """Everything needed to go on from here, as plain numbers."""
+        """Everything needed to go on from here, as plain numbers and flags."""
         return {name: getattr(self, name) for name in self._state}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
@@ -47,7 +47,9 @@ class Damping:
 
 
 def _restored(name, value):
-    """A number of a state; the best loss is infinite until there is one."""
+    """A number or flag of a state; the best loss is infinite until there is one."""
+    if "hold" in name:
+        return check.flag(name, value)
     if value == math.inf and "best" in name:
         return value
     return check.number(name, value, least=-math.inf if "best" in name else 0, most=math.inf)
@@ -85,7 +87,8 @@ class ScheduledDamping(Damping):
     .. math:: \lambda_{k+1} = \lambda_k (\lambda_{end} / \lambda_0)^{1/n}
 
     With the end at 1, the default, this is the authors' rule
-    :math:`\lambda \leftarrow \lambda \lambda_0^{-1/n}`. It goes on falling after n epochs.
+    :math:`\lambda \leftarrow \lambda \lambda_0^{-1/n}`. It goes on falling after n epochs, unless
+    it is to hold.
 
     Parameters
     ----------
@@ -96,6 +99,8 @@ class ScheduledDamping(Damping):
     final : float, default 1
         Damping reached then. The authors' 1 is an absolute number: choose it with the scale of
         the metric.
+    hold : bool, default False
+        Whether it stays there.
 
     Notes
     -----
@@ -108,10 +113,11 @@ class ScheduledDamping(Damping):
     [10.0, 1.0]
     """
 
-    _state = ("initial", "value", "epochs", "final", "epoch")
+    _state = ("initial", "value", "epochs", "final", "hold", "epoch")
 
-    def __init__(self, initial: float, *, epochs: int, final: float = 1.0):
+    def __init__(self, initial: float, *, epochs: int, final: float = 1.0, hold: bool = False):
         super().__init__(initial)
+        self.hold = check.flag("hold", hold)
         self.epochs = check.count("epochs", epochs)
         self.final = float(check.positive("final", final))
         if initial <= final:
@@ -124,7 +130,8 @@ class ScheduledDamping(Damping):
     def step(self, validation_loss: float | None = None) -> float:
         """End an epoch; return the damping of the next one."""
         self.epoch += 1
-        self.value = self.initial * (self.final / self.initial) ** (self.epoch / self.epochs)
+        past = min(self.epoch, self.epochs) if self.hold else self.epoch
+        self.value = self.initial * (self.final / self.initial) ** (past / self.epochs)
         return self.value
 
 

@@ -1,6 +1,6 @@
 """The network of the drum paper: from a sound to the parameters that would make it."""
 
-from typing import TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 import torch
 from torch import nn
@@ -20,9 +20,9 @@ class LogCQT(CQT):
 
     Parameters
     ----------
-    sample_rate, hop_length, fmin, n_bins, bins_per_octave
-        As for `sotlib.CQT`; the window is Hann's, and there are zeros around the sound. The
-        defaults are the drum paper's: 10 octaves from 8.61 Hz.
+    sample_rate, hop_length, fmin, n_bins, bins_per_octave, padding
+        As for `sotlib.CQT`; the window is Hann's. The defaults are the drum paper's: 10 octaves
+        from 8.61 Hz.
 
     Examples
     --------
@@ -38,6 +38,7 @@ class LogCQT(CQT):
         fmin: float = 0.4 * 22050 / 2**10,
         n_bins: int = 120,
         bins_per_octave: int = 12,
+        padding: Literal["reflect", "zeros"] = "reflect",
     ):
         super().__init__(
             sample_rate=sample_rate,
@@ -46,7 +47,7 @@ class LogCQT(CQT):
             n_bins=n_bins,
             bins_per_octave=bins_per_octave,
             window="hann",
-            padding="zeros",
+            padding=padding,
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -62,6 +63,7 @@ class Framing(TypedDict, total=False):
     fmin: float
     n_bins: int
     bins_per_octave: int
+    padding: Literal["reflect", "zeros"]
 
 
 class SoundMatcher(nn.Module):
@@ -79,7 +81,7 @@ class SoundMatcher(nn.Module):
         Which of them is known, by index; default: none.
     **cqt
         Settings of the features, as for `LogCQT`: ``sample_rate``, ``hop_length``, ``fmin``,
-        ``n_bins`` and ``bins_per_octave``.
+        ``n_bins``, ``bins_per_octave`` and ``padding``.
 
     Attributes
     ----------

@@ -1,5 +1,6 @@
-"""Optimal transport: on a line exactly, on the time-frequency plane by several solvers."""
+"""Optimal transport: exactly on line and circle, on the time-frequency plane by several solvers."""
 
+from sotlib.transport.circle import wasserstein_circle
 from sotlib.transport.divergence import sinkhorn_divergence
 from sotlib.transport.exact import ExactTransport, exact_grid_transport
 from sotlib.transport.line import quantile_functions, wasserstein_1d
@@ -20,4 +21,5 @@ __all__ = [
     "sliced_wasserstein",
     "unbalanced_wasserstein_1d",
     "wasserstein_1d",
+    "wasserstein_circle",
 ]

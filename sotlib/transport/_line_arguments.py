@@ -1,4 +1,4 @@
-"""What transport on a line is given: masses and their positions, checked and sorted."""
+"""What transport on a line or circle is given: masses and their positions, checked and sorted."""
 
 import torch
 
@@ -6,8 +6,11 @@ from sotlib._core import check
 from sotlib._core.autograd import batched
 
 
-def prepared(x, y, u, v, names):
-    """Check shapes; return masses of one leading shape and sorted positions of theirs or (n,)."""
+def prepared(x, y, u, v, names, period=0.0):
+    """Check shapes; return masses of one leading shape and sorted positions of theirs or (n,).
+
+    A `period` other than 0 brings positions into it.
+    """
     x_name, y_name, u_name, v_name = names
     if v is None:
         v, v_name = u, f"{u_name} (also used for {y_name})"
@@ -36,12 +39,12 @@ def prepared(x, y, u, v, names):
             f"{tuple(x.shape)} and {tuple(y.shape)}."
         ) from None
     x, y = x.expand(*leading, -1), y.expand(*leading, -1)
-    x, u = _sort(x, u, x_name, u_name)
-    y, v = _sort(y, v, y_name, v_name)
+    x, u = _sort(x, u, x_name, u_name, period)
+    y, v = _sort(y, v, y_name, v_name, period)
     return x, y, u, v
 
 
-def _sort(masses, positions, masses_name, name):
+def _sort(masses, positions, masses_name, name, period):
     if positions.shape[-1] != masses.shape[-1]:
         raise ValueError(
             f"{name} must give one position for each of the {masses.shape[-1]} bins of "
@@ -56,6 +59,8 @@ def _sort(masses, positions, masses_name, name):
         ) from None
     check.finite(name, positions)
     positions = positions if positions.ndim == 1 else full  # in their own precision
+    if period:
+        positions = positions.remainder(period)
     if batched(positions) or (positions.diff(dim=-1) < 0).any():
         positions, order = positions.sort(dim=-1)
         masses = masses.gather(-1, order.expand(masses.shape))

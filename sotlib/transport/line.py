@@ -17,16 +17,13 @@ both cumulative sums. Conventions:
   ``f, g`` with ``<f, x> + <g, y> = W_p^p``.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from sotlib._core import check
-from sotlib._core.autograd import uncompiled
 from sotlib.transport._line_arguments import prepared
-from sotlib.transport._line_autograd import Transport, wanted_gradients
-from sotlib.transport._line_sort import first_reaching, solve_by_sorting, take
+from sotlib.transport._line_sort import first_reaching, take
+from sotlib.transport._rows import Circle, Line, solved
 
 HIGHEST = 100  # order of a cost: powers of distances beyond it leave what numbers can hold
 NAMES = "a", "b", "positions", "positions_b"
@@ -94,10 +91,10 @@ def wasserstein_1d(
     return transport_cost(a, b, positions, positions_b, p=checked_order(p), cutoff=cutoff)
 
 
-def transport_cost(a, b, positions, positions_b, *, p, cutoff, names=NAMES):
-    """`wasserstein_1d`; errors give the arguments these names."""
-    arguments = prepared(a, b, positions, positions_b, names)
-    cost, *_ = Transport.apply(*arguments, _Merge(p, cutoff), wanted_gradients(arguments))
+def transport_cost(a, b, positions, positions_b, *, p, cutoff=False, period=0.0, names=NAMES):
+    """`wasserstein_1d`, or `wasserstein_circle` of a period; errors give arguments these names."""
+    arguments = prepared(a, b, positions, positions_b, names, period)
+    cost = solved(Circle(p, period) if period else Line(p, cutoff), arguments)
     if check.holds_anywhere(~cost.isfinite()):  # cheaper than looking at all masses beforehand
         check.non_negative(names[0], a)
         check.non_negative(names[1], b)
@@ -165,35 +162,3 @@ def quantiles(a, b, positions, positions_b, *, names=NAMES):
 def checked_order(p):
     """Return p as a float if it is an order of transport."""
     return float(check.number("p", p, least=1, most=HIGHEST))
-
-
-class _Merge(NamedTuple):
-    """W_p^p and its derivatives, which share the merge of the two cumulative sums."""
-
-    p: float
-    cutoff: bool
-    name: str = "wasserstein_1d"
-
-    def __call__(self, x, y, u, v, wanted):
-        solve = _solve_by_merging if x.device.type == "cpu" else solve_by_sorting
-        return solve(x, y, u, v, self.p, self.cutoff, 64 * torch.finfo(x.dtype).eps, wanted)
-
-
-@uncompiled  # it is compiled already, by other means
-def _solve_by_merging(x, y, u, v, p, cutoff, tol, wanted):
-    """Linear merge, compiled, one row after the other on torch's number of threads."""
-    from sotlib.transport._line_merge import (
-        merge,  # compiled on first use, so not imported with the library
-    )
-
-    def rows(tensor, dtype=None):
-        return tensor.detach().reshape(-1, tensor.shape[-1]).to(dtype).contiguous().numpy()
-
-    positions = rows(u, torch.float64), rows(v, torch.float64)
-    value, *grads = merge(
-        rows(x), rows(y), *positions, p, cutoff, tol, wanted, torch.get_num_threads()
-    )
-    leading = x.shape[:-1]
-    value = torch.from_numpy(value).to(x.dtype).reshape(leading)
-    grads = [torch.from_numpy(g).to(x.dtype) for g in grads]
-    return value, *(g.reshape(*leading, -1) if g.shape[0] else g for g in grads)

@@ -18,9 +18,9 @@ from typing import NamedTuple
 from torch import Tensor
 
 from sotlib._core import check
+from sotlib.transport._compiled_rows import solve_rows
 from sotlib.transport._line_arguments import prepared
-from sotlib.transport._line_autograd import Transport, wanted_gradients
-from sotlib.transport._line_rows import solve_rows
+from sotlib.transport._rows import solved
 from sotlib.transport.line import NAMES, checked_order
 
 
@@ -106,7 +106,7 @@ def partial_cost(a, b, positions, positions_b, solver, names=NAMES):
     arguments = prepared(a, b, positions, positions_b, names)
     check.non_negative(names[0], a)
     check.non_negative(names[1], b)
-    cost, *_ = Transport.apply(*arguments, solver, wanted_gradients(arguments))
+    cost = solved(solver, arguments)
     if check.holds_anywhere(~cost.isfinite()):
         raise ValueError(
             f"{names[0]}, {names[1]} and {names[2]} are so large that the cost with p = "

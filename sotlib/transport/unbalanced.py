@@ -22,9 +22,9 @@ from torch import Tensor
 
 from sotlib._core import check
 from sotlib._core.autograd import batched
+from sotlib.transport._compiled_rows import solve_rows
 from sotlib.transport._line_arguments import prepared
-from sotlib.transport._line_autograd import Transport, wanted_gradients
-from sotlib.transport._line_rows import solve_rows
+from sotlib.transport._rows import solved
 from sotlib.transport.line import NAMES, checked_order
 
 FARTHEST = 1e9  # cost in units of the penalty: beyond it potentials have no digits left
@@ -121,7 +121,7 @@ def unbalanced_cost(a, b, positions, positions_b, *, reach, p, names=NAMES):
                 f"reach is too small beside distances as between {names[2]}: with p = {p:g} it "
                 f"must be at least {least:.3g}; got {reach:g}."
             )
-    cost, *_ = Transport.apply(*arguments, _Shooting(p, reach), wanted_gradients(arguments))
+    cost = solved(_Shooting(p, reach), arguments)
     if check.holds_anywhere(~cost.isfinite()):
         raise ValueError(
             f"{names[0]}, {names[1]} and reach are so large that the cost with p = {p:g} overflows "

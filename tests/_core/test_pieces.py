@@ -1,11 +1,23 @@
 """Work cut into pieces: each once, on several threads, errors included."""
 
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
+import torch
 
+from sotlib._core import pieces as core
 from sotlib._core.pieces import EACH, in_pieces
+
+
+@pytest.fixture(autouse=True, params=["torch's threads", "own threads"])
+def pool(request, monkeypatch):
+    """Both ways, wherever torch is one that has threads to lend."""
+    if request.param == "own threads":
+        monkeypatch.setattr(core, "_openmp", lambda: None)
+    return request.param
 
 
 @pytest.mark.parametrize(("count", "threads"), [(0, 2), (1, 1), (1, 4), (5, 2), (7, 3), (100, 3)])
@@ -58,3 +70,33 @@ def test_an_error_ends_the_work(fails):
     with pytest.raises(ArithmeticError, match=f"piece {fails}"):
         in_pieces(work, 2 * EACH, 2)
     assert ended.is_set() or fails == 0  # what had begun has ended
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts the threads of /proc")
+@pytest.mark.usefixtures("two_threads")
+def test_no_thread_is_added_to_those_of_torch(pool):
+    if pool == "own threads" or core._openmp() is None:
+        pytest.skip("torch lends none")
+    torch.rand(2**20).exp()  # on its threads, which are there from now on
+    before, used = threads_of_this_process(), set()
+
+    def work(low, high):
+        used.add(threading.get_native_id())
+        time.sleep(0.01)
+
+    in_pieces(work, 16, 2)
+    assert len(used) == 2
+    assert used <= before
+    assert threads_of_this_process() == before
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def threads_of_this_process():
+    return {int(path.name) for path in Path("/proc/self/task").iterdir()}

@@ -21,6 +21,8 @@ from tiny_book import (
 from sotlib.companion.book import chapters
 from sotlib.companion.book._common import Layout
 from sotlib.companion.experiments.drum import data as drum_data
+from sotlib.companion.experiments.pnp import data as pnp_data
+from sotlib.companion.experiments.pnp import drum as pnp_drum
 from sotlib.companion.experiments.sot import table as sot_table
 from sotlib.companion.files import write_atomically
 
@@ -103,3 +105,22 @@ def drum_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def drums(drum_folder):
     return drum_data.load("smoke", drum_data.shards_folder(drum_folder, "smoke"))
+
+
+@pytest.fixture(scope="session")
+def pnp_folder(tmp_path_factory):
+    """Results of the drums' smoke budget, named as in the repository, with its prepared data."""
+    folder = tmp_path_factory.mktemp("pnp") / "pnp_drum" / "smoke"
+    with _one_thread():
+        _prepared_drums(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(pnp_folder):
+    return _prepared_drums(pnp_folder)
+
+
+def _prepared_drums(folder):
+    folder = pnp_data.shards_folder(folder, "pnp_drum", "smoke")
+    return pnp_data.load(pnp_drum.MATCHING.shards, "smoke", folder)

@@ -60,15 +60,16 @@ def test_the_table_is_filled_in_the_order_that_it_declares():
     assert len(set(wanted)) == len(wanted) == 95
     recipes = queue("sot_recipe")
     assert [t.row for t in recipes[:11]] == ["recipe"] * 10 + ["no-tilt"]
-    assert queue() == recipes + wanted + queue("sot_why")
+    matching = queue("pnp_arpeggio") + queue("pnp_drum")
+    assert queue() == recipes + wanted + queue("sot_why") + matching
 
 
 def test_an_experiment_without_a_queue_is_named(capsys):
-    with pytest.raises(ValueError, match="drum_matching declares no QUEUE"):
-        queue("drum_matching")
+    with pytest.raises(ValueError, match="pnp_drum_shards declares no QUEUE"):
+        queue("pnp_drum_shards")
     with pytest.raises(SystemExit):
-        main(["drum_matching", "--missing"])
-    assert "drum_matching declares no QUEUE" in capsys.readouterr().err
+        main(["pnp_drum_shards", "--missing"])
+    assert "pnp_drum_shards declares no QUEUE" in capsys.readouterr().err
 
 
 def test_queues_stop_in_time_and_are_completed(

@@ -252,6 +252,38 @@ def test_diverged_run_is_named_and_the_others_go_on(tmp_path, monkeypatch, in_th
     assert (tmp_path / "MSS-Lin-1.json").exists()
 
 
+def test_what_another_run_needs_decides_over_it(tmp_path, monkeypatch, in_this_process):
+    """It is begun after that, and not at all where that failed; others do not wait."""
+    tasks = plan("sot_table", budget="smoke", seeds=[1], rows=["SOT-512", "SOT-2048", "MSS-Lin"])
+    needs = {tasks[1]: tasks[0]}
+    monkeypatch.setattr(sweep_module.Task, "needs", property(needs.get))
+    begun = []
+
+    def begin(task, folder, device, deadline):
+        begun.append((task.row, sorted(path.stem for path in folder.glob("*.json"))))
+        return carry_out(task, folder, device, deadline)
+
+    monkeypatch.setattr(sweep_module, "carry_out", begin)
+    assert Sweep(tasks, tmp_path / "well", workers=2).run() == {}
+    assert "SOT-512-1" in dict(begun)["SOT-2048"]
+
+    begun.clear()
+    monkeypatch.setattr(sot_table, "run", failing_for("SOT-512", sot_table.run))
+    failed = Sweep(tasks, tmp_path / "broken", workers=2).run()
+    assert [row for row, _ in begun] == ["SOT-512", "MSS-Lin"]
+    assert failed[tasks[1]] == "the run SOT-512-1, which it needs, is not recorded"
+    assert (tmp_path / "broken" / "MSS-Lin-1.json").exists()
+
+
+def failing_for(row, run):
+    def run_others(name, *arguments, **options):
+        if name == row:
+            raise ZeroDivisionError
+        return run(name, *arguments, **options)
+
+    return run_others
+
+
 def test_second_sweep_in_a_folder_is_refused(tmp_path, capsys):
     arguments = ["sot_table", "--budget", "smoke", "--seeds", "1", "--folder", str(tmp_path)]
     with only_sweep(tmp_path):

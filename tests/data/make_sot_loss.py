@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import sot
 import torch
-from sot.losses import _BaseSOTLoss
+from sot.losses import _BaseSOTLoss, wasserstein_1d_circle
 
 FOLDER = Path(__file__).parent
 SAMPLES, SAMPLE_RATE = 2500, 16000
@@ -35,6 +35,12 @@ SETTINGS = [
     {"cls": "MultiResolutionSOTLoss", "square_magnitude": True},
 ]  # fmt: skip
 
+# With other gradients than the library's, and with other values.
+OTHERS = {
+    "circle": {"transform": "stft", "square_magnitude": True, "circular": True, "p": 1},
+    "log": {"transform": "stft", "log": True, "p": 1},
+}
+
 
 def signals():
     """Two pairs: harmonic tones in faint noise, and noise.
@@ -49,6 +55,17 @@ def signals():
         faint = 0.01 * random.standard_normal(SAMPLES)
         pair.append(np.stack([tone + faint, 0.3 * random.standard_normal(SAMPLES)]))
     return [torch.from_numpy(part.astype(np.float32)) for part in pair]
+
+
+def chroma():
+    """Transport on the circle of twelve pitch classes, and its gradient."""
+    a, b = torch.from_numpy(np.random.default_rng(1).dirichlet(np.ones(12), (2, 50)))
+    positions = (torch.arange(12, dtype=a.dtype) / 12).expand_as(a)
+    a.requires_grad_()
+    value = wasserstein_1d_circle(positions, positions, a, b)
+    value.sum().backward()
+    arrays = {"a": a.detach(), "b": b, "loss": value.detach(), "grad_a": a.grad}
+    return {f"chroma/{name}": array.numpy() for name, array in arrays.items()}
 
 
 def defaults():
@@ -82,8 +99,12 @@ def main():
         value.backward()
         arrays |= {f"{k}/loss": value.item(), f"{k}/grad_x": a.grad, f"{k}/grad_y": b.grad}
         print(k, options, value.item())
+    for name, options in OTHERS.items():
+        value = sot.Wasserstein1DLoss(sample_rate=SAMPLE_RATE, **options)(x, y)
+        arrays[f"{name}/loss"] = value.item()
+    arrays |= chroma()
     np.savez_compressed(FOLDER / "sot_loss.npz", **arrays)
-    content = {"defaults": defaults(), "settings": settings}
+    content = {"defaults": defaults(), "settings": settings, "others": OTHERS}
     (FOLDER / "sot_loss.json").write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -119,6 +120,78 @@ class TestReference:
             assert cosine(a, b) > 1 - 1e-9
 
 
+class TestCircle:
+    OPTIONS = REFERENCE["others"]["circle"] | {"sample_rate": 16000}
+
+    def test_the_value_is_that_of_sot_loss(self, data):
+        found = Wasserstein1DLoss(**self.OPTIONS)(data["x"], data["y"])
+        assert found.item() == pytest.approx(data["circle/loss"].item(), rel=2e-5)
+
+    def test_of_pitch_classes_the_value_is_theirs_and_the_gradient_its_own(self, data):
+        """Theirs leaves the interval at the median out, which with twelve bins is wide."""
+        a, b, expected, theirs = (data[f"chroma/{key}"] for key in ("a", "b", "loss", "grad_a"))
+        circle = partial(sotlib.wasserstein_circle, positions=torch.arange(12) / 12.0, p=1)
+        a.requires_grad_()
+        found = circle(a, b)
+        torch.testing.assert_close(found, expected)
+        (ours,) = torch.autograd.grad(found.sum(), a)
+        direction = torch.randn_like(a)
+        direction = 1e-7 * (direction - direction.mean(-1, keepdim=True))
+        change = (circle(a + direction, b) - circle(a - direction, b)) / 2
+        torch.testing.assert_close((ours * direction).sum(-1), change, rtol=1e-4, atol=1e-12)
+        error = ((theirs * direction).sum(-1) - change).abs()
+        assert (error > 1e-2 * change.abs()).float().mean() > 0.8
+
+    def test_orders_are_those_of_the_transport(self):
+        x, y = torch.rand(2, 2, 12, 3)
+        positions = torch.arange(12) / 12
+        for p in (1, 2, 3):
+            loss = Wasserstein1DLoss("identity", circular=True, p=p, reduction="none")
+            masses = (t.mT / t.mT.sum(-1, keepdim=True) for t in (x, y))
+            expected = sotlib.wasserstein_circle(*masses, positions, p=p).mean(-1)
+            torch.testing.assert_close(loss(x, y, positions), expected)
+
+    def test_octaves_fold_onto_pitch_classes(self):
+        """Positions of one's own on a transform: an octave costs nothing, a third a quarter."""
+        octaves = torch.tensor([0, 0.25, 1])
+        tones = sinusoid(440 * 2**octaves, samples=8192, sample_rate=16000)
+        loss = Wasserstein1DLoss(
+            "cqt", circular=True, p=1, square_magnitude=True, fmin=220.0, n_bins=108,
+            sample_rate=16000, reduction="none",
+        )  # fmt: skip
+        octaves = loss.transform.frequencies.log2()
+        third, octave = loss(tones[1:], tones[:1].expand(2, -1), octaves, octaves)
+        assert third.item() == pytest.approx(0.25, abs=0.02)
+        assert octave.item() == pytest.approx(0, abs=0.02)
+
+    def test_silence_lies_everywhere(self):
+        x, y = torch.zeros(1, 12, 2), torch.zeros(1, 12, 2)
+        y[0, 5, 0] = 3.0  # the other frame is silent, too
+        loss = Wasserstein1DLoss("identity", circular=True, p=1, reduce=False)
+        found = loss(x, y, torch.arange(12) / 12)
+        torch.testing.assert_close(found, torch.tensor([0.25, 0.0]))
+
+
+class TestLog:
+    def test_it_is_log1p_of_the_mass(self):
+        x, y = 5 * torch.rand(2, 2, 8, 3)
+        positions = torch.linspace(0, 1, 8)
+        found = Wasserstein1DLoss("identity", log=True, square_magnitude=True)(x, y, positions)
+        expected = Wasserstein1DLoss("identity")(x.square().log1p(), y.square().log1p(), positions)
+        torch.testing.assert_close(found, expected)
+
+    def test_the_log_of_sot_loss_is_no_mass(self, data):
+        """Where values are below 1 it is negative, and the more so the emptier a bin."""
+        stft = STFT(sample_rate=16000, window="flattop")
+        x, y = (stft(data[name]).add(1e-8).log() for name in "xy")
+        assert (x < 0).float().mean() > 0.3
+        with pytest.raises(ValueError, match="x must not be negative"):
+            IDENTITY(x, y, stft.positions())
+        options = REFERENCE["others"]["log"] | {"sample_rate": 16000}
+        found = Wasserstein1DLoss(**options)(data["x"], data["y"]).item()
+        assert abs(found - data["log/loss"].item()) > 0.5 * found
+
+
 class TestClosedForms:
     @pytest.mark.parametrize("shift", [200.0, 1500.0])
     def test_a_shifted_partial_costs_its_shift(self, shift):
@@ -166,6 +239,18 @@ class TestClosedForms:
         expected = unit(x, y, positions) * x.sum(1).flatten()
         torch.testing.assert_close(loss(x, y, positions), expected)
 
+    def test_representations_at_several_resolutions(self):
+        x, y = torch.randn(2, 2, 4096)
+        sizes = {"fft_sizes": (512, 1024), "hop_lengths": (128, 256)}
+        expected = MultiResolutionSOTLoss(**sizes)(x, y)
+        views = [STFT(fft_size=n, hop_length=n // 4, window="flattop") for n in (512, 1024)]
+        of_x, of_y = ([view(t) for view in views] for t in (x, y))
+        positions = [view.positions() for view in views]
+        loss = MultiResolutionSOTLoss("identity")
+        torch.testing.assert_close(loss(of_x, of_y, x_positions=positions), expected)
+        once = loss(of_x[0], of_y[0], x_positions=positions[0])  # as sot-loss, of three
+        torch.testing.assert_close(once, 3 * loss(of_x[:1], of_y[:1], x_positions=positions[:1]))
+
     def test_resolutions_add_up(self):
         x, y = torch.randn(2, 2, 4096)
         total = MultiResolutionSOTLoss(fft_sizes=(512, 1024), hop_lengths=(128, 256))(x, y)
@@ -183,6 +268,8 @@ OPTIONS = [
     {"normalize": False, "balanced": False},
     {"dim": -2},
     {"bin_position_scaling": "absolute", "p": 1},
+    {"log": True, "square_magnitude": True},
+    {"circular": True, "apply_root": True},
 ]
 
 
@@ -344,8 +431,29 @@ IDENTITY = Wasserstein1DLoss("identity")
         (lambda: Wasserstein1DLoss()(X.numpy(), X), TypeError, "x must be a torch.Tensor; got nda"),
         (lambda: Wasserstein1DLoss("fft"), ValueError, "transform must be one of 'stft', 'mel'"),
         (lambda: Wasserstein1DLoss(p=0.5), ValueError, "p must be a finite number of at least 1"),
-        (lambda: Wasserstein1DLoss(circular=True), ValueError, "circular=True, an option of sot-l"),
-        (lambda: Wasserstein1DLoss(log=True), ValueError, "log=True, an option of sot-loss"),
+        (
+            lambda: Wasserstein1DLoss(circular=True, balanced=False),
+            ValueError,
+            "circular=True: a circle has neither a first quantile nor a last one",
+        ),
+        (
+            lambda: Wasserstein1DLoss(circular=True, dim=-2)(X, X),
+            ValueError,
+            "x_positions is needed with circular=True and dim=-2",
+        ),
+        (
+            lambda: Wasserstein1DLoss(circular=True, bin_position_scaling="absolute")(
+                X, X, torch.rand(513)
+            ),
+            ValueError,
+            "x_positions and y_positions are needed with circular=True",
+        ),
+        (lambda: MultiResolutionSOTLoss()([X], [X]), TypeError, "x must be a tensor; lists of"),
+        (
+            lambda: MultiResolutionSOTLoss("identity")([X, X], [X], x_positions=[X, X]),
+            ValueError,
+            "y must be a list with an entry for each of the 2 resolutions",
+        ),
         (
             lambda: MultiResolutionSOTLoss(reduce=False),
             ValueError,

@@ -209,3 +209,62 @@ def test_equal_sounds_are_zero_apart_up_to_the_tolerance(epsilon, options):
     bound = options.get("tol", 1e-4) * epsilon * largest_cost
     assert (loss(x, x).abs() <= bound).all()
     assert (loss(x, x.flip(0))[[0, 2]] > bound).all()
+
+
+VIEWS = {
+    "sinkhorn": SinkhornSpectrogramLoss,
+    "unbalanced": partial(SinkhornSpectrogramLoss, marginal_penalty=1.0),
+    "sliced": SlicedSpectrogramLoss,
+}
+AXES = {"freqs": stft().positions("absolute"), "times": torch.arange(33) * 128 / RATE}
+
+
+@pytest.mark.parametrize("square_magnitude", [False, True])
+@pytest.mark.parametrize("name", VIEWS)
+def test_representations_cost_what_their_signals_do(name, square_magnitude):
+    options = {"square_magnitude": square_magnitude, "unit": 1000.0, "reduction": "none"}
+    x, y = (torch.stack([burst(f, 0.1), burst(f, 0.2)]) for f in (1000, 1500))
+    expected = VIEWS[name](stft(), **options)(x, y)
+    for transform in ("identity", None):
+        loss = VIEWS[name](transform, **options)
+        found = loss(stft()(x), stft()(y), **AXES)
+        torch.testing.assert_close(found, expected)
+    lists = {key: axis.tolist() for key, axis in AXES.items()}
+    torch.testing.assert_close(loss(stft()(x), stft()(y), **lists), expected)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_own_axes_of_signals(name):
+    x, y = burst(1000, 0.1), burst(1500, 0.2)
+    octaves = {"freqs": torch.linspace(0, 8, 129), "times": AXES["times"] * 2}
+    options = {"time_scale": 3.0}
+    expected = VIEWS[name](None, **options)(stft()(x[None]), stft()(y[None]), **octaves)
+    torch.testing.assert_close(VIEWS[name](stft(), **options)(x, y, **octaves), expected)
+    assert VIEWS[name](stft(), **options)(x, y) > 10 * expected
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_gradient_reaches_a_representation(name):
+    x, y = (stft()(burst(f, 0.1)[None]) for f in (1000, 1500))
+    x.requires_grad_()
+    VIEWS[name]("identity", unit=1000.0)(x, y, **AXES).backward()
+    assert torch.isfinite(x.grad).all()
+    assert x.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("shapes", "axes", "message"),
+    [
+        (((2, 3, 4), (2, 3, 4)), {"times": range(4)}, "freqs is needed with transform='identity'"),
+        (((2, 3, 4), (2, 3, 4)), {"freqs": range(3)}, "times is needed with transform='identity'"),
+        (((2, 3, 4), (2, 2, 4)), {"freqs": range(3), "times": range(4)}, "same bins and frames"),
+        (((2, 3, 4), (2, 3, 4)), {"freqs": range(4), "times": range(4)}, "freqs must have one val"),
+        (((2, 3, 4), (2, 3, 4)), {"freqs": range(3), "times": [0] * 4}, "times must increase"),
+        (((3, 4), (3, 4)), {"freqs": range(3), "times": range(4)}, "x must have shape"),
+    ],
+)
+@pytest.mark.parametrize("name", VIEWS)
+def test_bad_representations(name, shapes, axes, message):
+    x, y = (torch.rand(shape) for shape in shapes)
+    with pytest.raises(ValueError, match=message):
+        VIEWS[name]("identity")(x, y, **axes)

@@ -9,6 +9,7 @@ from sotlib.matching.damping import AdaptiveDamping, ConstantDamping, ScheduledD
 POLICIES = [
     lambda: ConstantDamping(1e5),
     lambda: ScheduledDamping(1e20, epochs=15),
+    lambda: ScheduledDamping(100.0, epochs=2, hold=True),
     lambda: AdaptiveDamping(1e20, brake=2.0),
 ]
 LOSSES = [1.0, 0.9, 0.95, 0.8, float("nan"), 0.7, 0.75, 0.9]
@@ -35,6 +36,14 @@ def test_schedule_in_relative_units_ends_where_it_is_told():
     damping = ScheduledDamping(1e-2, epochs=4, final=1e-10)
     values = [damping.step() for _ in range(4)]
     assert values == pytest.approx([1e-4, 1e-6, 1e-8, 1e-10])
+
+
+def test_schedule_can_hold_its_end():
+    damping = ScheduledDamping(100.0, epochs=2, final=1.0, hold=True)
+    assert [damping.step() for _ in range(4)] == pytest.approx([10, 1, 1, 1])
+    passing = ScheduledDamping(100.0, epochs=2, final=1.0)
+    passing.load_state_dict(damping.state_dict())
+    assert passing.step() == pytest.approx(1)
 
 
 def test_adaptive_falls_with_improvement_and_holds_without():

@@ -12,7 +12,7 @@ import torch
 from sotlib import quantile_functions, wasserstein_1d
 from sotlib.transport._line_merge import merge
 from sotlib.transport._line_sort import solve_by_sorting
-from sotlib.transport.line import _solve_by_merging
+from sotlib.transport._rows import merge_on_line
 
 D = torch.float64
 
@@ -134,7 +134,7 @@ class TestBothSolvers:
         for _ in range(20):
             x, y, u, v = random_problem(generator, kind)
             arguments = (x, y, u, v, p, cutoff, 64 * torch.finfo(D).eps, [True] * 4)
-            merged, sorted_ = _solve_by_merging(*arguments), solve_by_sorting(*arguments)
+            merged, sorted_ = merge_on_line(*arguments), solve_by_sorting(*arguments)
             for ours, other in zip(merged, sorted_, strict=True):
                 torch.testing.assert_close(ours, other, rtol=1e-9, atol=1e-11)
 
@@ -143,7 +143,7 @@ class TestBothSolvers:
         y = torch.rand(40, 1025, dtype=D, generator=generator) ** 8
         u = torch.linspace(0, 1, 1025, dtype=D)
         arguments = (x, y, u, u, 2.0, False, 1e-14, [True] * 4)
-        merged, sorted_ = _solve_by_merging(*arguments), solve_by_sorting(*arguments)
+        merged, sorted_ = merge_on_line(*arguments), solve_by_sorting(*arguments)
         for ours, other in zip(merged, sorted_, strict=True):
             torch.testing.assert_close(ours, other, rtol=1e-9, atol=1e-9)
 

@@ -11,6 +11,7 @@ from sotlib import (
     sliced_wasserstein,
     unbalanced_wasserstein_1d,
     wasserstein_1d,
+    wasserstein_circle,
 )
 
 GRID = {"tol": 1e-9, "max_iter": 20_000}
@@ -24,6 +25,7 @@ TRANSPORTS = {
     "line": on_a_line(wasserstein_1d),
     "unbalanced line": on_a_line(unbalanced_wasserstein_1d, reach=2.0),
     "partial line": on_a_line(partial_wasserstein_1d, share=0.7),
+    "circle": on_a_line(wasserstein_circle, period=12),
     "exact": lambda a, b: exact_grid_transport(a, b).value,
     "plan": lambda a, b: exact_grid_transport(a, b).plan.sum((2, 3)),
     "sinkhorn": lambda a, b: sinkhorn_grid(a, b, **GRID).value,

@@ -15,7 +15,8 @@ A folder a paper. A module with `ROWS` is an experiment, which `sotlib.companion
 
 and, where needed, ``verify(row, seed, *, budget, folder)``, which raises where what lies beside a
 record is missing or damaged, and ``QUEUE``, the order in which its table is to be filled: parts
-``(budget, rows, seeds)``, the most wanted first.
+``(budget, rows, seeds)``, the most wanted first. A row with ``needs`` is begun once the row of that
+name is recorded, with the same seed.
 
 The same seed gives the same numbers on the same machine with the same number of threads,
 interrupted or not; on a GPU, up to the rounding of sums whose order is not fixed there. A run may
@@ -32,3 +33,4 @@ Examples
 """
 
 FOLDS = ("train", "validation", "test")
+PAPERS = ("sot", "pnp")  # folders, in the order in which their queues are carried out

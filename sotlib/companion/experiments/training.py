@@ -61,9 +61,14 @@ class Training:
 
     def keep_best(self, value, **reached):
         """Keep the weights as they are now where no validation value was as low."""
-        if not self.best or value < self.best["value"]:
-            weights = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
-            self.best = {**reached, "value": value, "weights": weights}
+        self.best = self.better(self.best, value, **reached)
+
+    def better(self, best, value, **reached):
+        """`best`, or the weights as they are now with a `value` that is lower."""
+        if best and value >= best["value"]:
+            return best
+        weights = {k: v.detach().clone() for k, v in self.module.state_dict().items()}
+        return {**reached, "value": value, "weights": weights}
 
     def save(self, numbers, **tensors):
         """Write the state: weights, the best weights, the optimiser, and what is given."""

@@ -146,7 +146,9 @@ class Sweep:
         )
 
     def _watch(self, executor, tasks: Sequence[Task], bar: tqdm) -> None:
-        futures = {self._submit(executor, task): task for task in tasks}
+        waiting = dict.fromkeys(tasks)
+        futures: dict[Future, Task] = {}
+        self._begin(executor, waiting, futures)
         limit = math.inf if self.deadline is None else self.deadline + GRACE
         asked = False
         while futures:
@@ -155,6 +157,7 @@ class Sweep:
                 task = futures.pop(future)
                 if self._collect(future, task):
                     futures[self._submit(executor, task)] = task
+            self._begin(executor, waiting, futures)
             bar.update(self._steps() - bar.n)
             finished = sum(is_recorded(*run) for run in self.folders.items())
             bar.set_postfix_str(f"{finished} of {len(self.folders)} runs", refresh=False)
@@ -170,6 +173,26 @@ class Sweep:
                     file=sys.stderr,
                 )
                 return
+
+    def _begin(self, executor, waiting: dict[Task, None], futures: dict[Future, Task]) -> None:
+        """Begin the next runs that do not wait for another one; drop what would wait for nothing.
+
+        Here as many as there are processes, so that the order holds; a cluster gets them all.
+        """
+        room = math.inf if self.cluster is not None else self.workers
+        for task in [*waiting]:
+            need = task.needs
+            if len(futures) >= room:
+                return
+            if need is None or is_recorded(need, self.folders[task]):
+                futures[self._submit(executor, task)] = task
+            elif need in waiting or need in futures.values():
+                continue
+            elif need in self.stopped:
+                self.stopped.add(task)
+            else:
+                self._fail(task, f"the run {need.name}, which it needs, is not recorded")
+            del waiting[task]
 
     def _collect(self, future: Future, task: Task) -> bool:
         """Take what has become of a run; returns whether it is to be begun again."""

@@ -5,7 +5,7 @@ import importlib
 import pkgutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -31,6 +31,12 @@ class Task:
     def name(self) -> str:
         """How its files are called."""
         return f"{self.row}-{self.seed}"
+
+    @property
+    def needs(self) -> "Task | None":
+        """The run that has to be recorded first."""
+        row = getattr(experiment(self.experiment).ROWS[self.row], "needs", None)
+        return row and replace(self, row=row)
 
     def run_in(self, folder: Path) -> Run:
         """The run, with its record in a folder."""
@@ -58,6 +64,7 @@ def experiment(name: str) -> ModuleType:
 def _names() -> list[str]:
     """``<paper>_<module>`` of every module with rows."""
     folders = [m.name for m in pkgutil.iter_modules(experiments.__path__) if m.ispkg]
+    folders.sort(key=lambda name: (*experiments.PAPERS, name).index(name))
     modules = [
         (folder, module.name)
         for folder in folders
@@ -80,7 +87,8 @@ def default_seeds(name: str, budget: str) -> list[int]:
 def plan(name: str, *, budget: str, seeds: list[int], rows: list[str] | None = None) -> list[Task]:
     """The runs of a sweep: all rows with the first seed, then with the next one.
 
-    So, wherever a sweep stops, its rows have come equally far.
+    So, wherever a sweep stops, its rows have come equally far. What a run needs comes before it,
+    also where its row is not named.
 
     Examples
     --------
@@ -96,7 +104,12 @@ def plan(name: str, *, budget: str, seeds: list[int], rows: list[str] | None = N
         raise ValueError(f"seeds must be different numbers, at least one; got {seeds}.")
     for seed in seeds:
         check.count("seeds", seed, least=0)
-    return [Task(name, row, seed, budget) for seed in seeds for row in rows or module.ROWS]
+    wanted = [Task(name, row, seed, budget) for seed in seeds for row in rows or module.ROWS]
+    return list(dict.fromkeys(task for last in wanted for task in _after_needs(last)))
+
+
+def _after_needs(task: Task) -> list[Task]:
+    return [*(_after_needs(task.needs) if task.needs else ()), task]
 
 
 def queue(name: str | None = None) -> list[Task]:

@@ -113,6 +113,7 @@ def _cqt(task: Task) -> dict:
         "hop_length": task.hop_length,
         "fmin": task.fmin,
         "n_bins": task.n_bins,
+        "padding": "zeros",
     }
 
 

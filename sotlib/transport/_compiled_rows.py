@@ -9,7 +9,7 @@ from sotlib._core.pieces import in_pieces
 
 @uncompiled  # it is compiled already, by other means
 def solve_rows(kernel, x, y, u, v, options, wanted):
-    """Costs and derivatives that a kernel finds, as a `Solver` of `_line_autograd.py` gives them.
+    """Costs and derivatives that a kernel finds, as a `Solver` of `_rows.py` gives them.
 
     The kernel gets masses and positions as rows, the options, the first row and the one after the
     last, and arrays for the costs and for the derivatives by masses and positions, which have no

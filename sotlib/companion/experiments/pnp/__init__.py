@@ -1,0 +1,1 @@
+"""Sound matching: the PNP papers. A synthesiser is one file of data, `drum.py` or `arpeggio.py`."""
