@@ -62,16 +62,16 @@ class UnbalancedWasserstein1DLoss(nn.Module):
 
     Examples
     --------
-    The same tone, half as loud and 50 Hz higher: the energy falls to a quarter, and
-    :math:`100^2 (\sqrt{1/4} - 1)^2 + \sqrt{1/4} \cdot 50^2`, nearly, is the loss:
+    A tone of half the amplitude, 50 Hz higher, costs nearly
+    :math:`400^2 (1/2 - 1)^2 + 1/2 \cdot 50^2 = 41250`:
 
     >>> from sotlib import STFT, UnbalancedWasserstein1DLoss, sinusoid
     >>> stft = STFT(window="hann", padding="none", sample_rate=16000, square_magnitude=True)
-    >>> loss = UnbalancedWasserstein1DLoss(stft, reach=100.0)
+    >>> loss = UnbalancedWasserstein1DLoss(stft, reach=400.0)
     >>> tone = {"samples": 4096, "sample_rate": 16000}
     >>> x = 0.5 * sinusoid(1050.0, **tone)
-    >>> loss(x, sinusoid(1000.0, **tone)).round(decimals=-1)
-    tensor(3680.)
+    >>> loss(x, sinusoid(1000.0, **tone)).round(decimals=-2)
+    tensor(41300.)
     """
 
     def __init__(
