@@ -8,7 +8,13 @@ import tempfile
 import ot
 import torch
 
-from sotlib import Wasserstein1DLoss, wasserstein_1d, wasserstein_circle
+from sotlib import (
+    Wasserstein1DLoss,
+    partial_wasserstein_1d,
+    unbalanced_wasserstein_1d,
+    wasserstein_1d,
+    wasserstein_circle,
+)
 from sotlib.companion.benchmarks import compare, grow
 
 PAIRS, BINS = 1088, 1025
@@ -60,6 +66,49 @@ def transport_step(transport, bins, p=2):
     return step
 
 
+def unequal_masses(pairs, bins):
+    """Spectra of noise with the masses of their frames, in double precision as POT needs."""
+    draw = torch.Generator().manual_seed(0)
+    x, y = torch.rand(2, pairs, bins, generator=draw, dtype=torch.float64) ** 4
+    return x, y, torch.linspace(0, 1, bins, dtype=torch.float64)
+
+
+def unbalanced_steps(pairs, bins, reach=0.1):
+    """Unbalanced transport, exact, and POT's Frank-Wolfe steps; values only, as POT's."""
+    x, y, positions = unequal_masses(pairs, bins)
+    grid = positions[:, None].repeat(1, pairs)
+
+    def pot(steps):
+        return lambda: ot.unbalanced.uot_1d(
+            grid, grid, reach**2, x.T, y.T, numItermax=steps, returnCost="total"
+        )
+
+    def exact():
+        unbalanced_wasserstein_1d(x, y, positions, reach=reach)
+
+    return {
+        "unbalanced_wasserstein_1d": exact,
+        "POT, ot.unbalanced.uot_1d, 10 steps": pot(10),
+        "POT, ot.unbalanced.uot_1d, 100 steps": pot(100),
+    }
+
+
+def partial_steps(pairs, bins, share=0.8):
+    """Partial transport, and POT's of any cost, pair by pair."""
+    x, y, positions = unequal_masses(pairs, bins)
+    cost = ((positions[:, None] - positions) ** 2).numpy()
+    wanted = share * torch.minimum(x.sum(-1), y.sum(-1))
+
+    def pot():
+        for a, b, mass in zip(x.numpy(), y.numpy(), wanted.tolist(), strict=True):
+            ot.partial.partial_wasserstein2(a, b, cost, m=mass)
+
+    def ours():
+        partial_wasserstein_1d(x, y, positions, share=share)
+
+    return {"partial_wasserstein_1d": ours, "POT, ot.partial.partial_wasserstein2": pot}
+
+
 def loss_step(loss):
     x, y = torch.randn(2, 16, 16000, generator=torch.Generator().manual_seed(0))
 
@@ -100,6 +149,8 @@ def run():
                     PEER_ON_CIRCLE: transport_step(pot_on_circle, bins, p),
                 },
             )
+    rows += compare("unbalanced transport, 64 pairs of 257 bins", unbalanced_steps(64, 257))
+    rows += compare("partial transport, 8 pairs of 257 bins", partial_steps(8, 257))
     compiling, cached = (first / rows[0]["seconds"] for first in first_calls())
     loss = Wasserstein1DLoss(sample_rate=16000, square_magnitude=True)
     rows += compare(
@@ -112,7 +163,8 @@ def run():
     return {
         "title": "Transport on a line and a circle",
         "measures": "Forward and backward of transport between random spectra, and of the whole "
-        "loss on noise with its default STFT, beside the transport of POT on torch tensors.",
+        "loss on noise with its default STFT, beside the transport of POT on torch tensors. "
+        "Unbalanced and partial transport: values alone; POT's steps are an approximation.",
         "device": "cpu",
         "seeds": [0],
         "rows": rows,

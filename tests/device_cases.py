@@ -151,6 +151,12 @@ CASES = {
     "SlicedSpectrogramLoss": Case(
         lambda: sotlib.SlicedSpectrogramLoss(GRID_LOSS(), unit=1000.0), signals
     ),
+    "UnbalancedWasserstein1DLoss": Case(
+        lambda: sotlib.UnbalancedWasserstein1DLoss(
+            sotlib.STFT(**FRAMES, square_magnitude=True), reach=300.0
+        ),
+        signals,
+    ),
     "SlicedSpectrogramLoss identity": Case(
         lambda: Around(
             sotlib.SlicedSpectrogramLoss("identity"),
@@ -163,6 +169,8 @@ CASES = {
     "pnp_loss": Case(given(sotlib.pnp_loss, damping=0.5), quadratic),
     "wasserstein_1d": Case(given(sotlib.wasserstein_1d), lines),
     "wasserstein_1d cutoff": Case(given(sotlib.wasserstein_1d, p=1.5, cutoff=True), lines),
+    "unbalanced_wasserstein_1d": Case(given(sotlib.unbalanced_wasserstein_1d, reach=0.5), lines),
+    "partial_wasserstein_1d": Case(given(sotlib.partial_wasserstein_1d, share=0.8), lines),
     "wasserstein_circle": Case(given(sotlib.wasserstein_circle, period=2.0), circles),
     "wasserstein_circle p=1": Case(given(sotlib.wasserstein_circle, p=1), circles),
     "quantile_functions": Case(given(sotlib.quantile_functions), lines),

@@ -107,6 +107,12 @@ def calls():
         "SlicedSpectrogramLoss.forward signals": Call(
             sotlib.SlicedSpectrogramLoss(stft), pair | plane(129, 18)
         ),
+        "UnbalancedWasserstein1DLoss": Call(
+            sotlib.UnbalancedWasserstein1DLoss, {"transform": stft, "reach": 300.0}
+        ),
+        "UnbalancedWasserstein1DLoss.forward": Call(
+            sotlib.UnbalancedWasserstein1DLoss(stft, reach=300.0), pair
+        ),
         "JTFSLoss": Call(sotlib.JTFSLoss, {"scattering": scattering}),
         "JTFSLoss.forward": Call(sotlib.JTFSLoss(scattering), pair),
         "jtfs_distance": Call(sotlib.jtfs_distance, pair | {"scattering": scattering}),
@@ -118,6 +124,11 @@ def calls():
         ),
         "pnp_loss": Call(sotlib.pnp_loss, pnp),
         "wasserstein_1d": Call(sotlib.wasserstein_1d, lines),
+        "unbalanced_wasserstein_1d": Call(sotlib.unbalanced_wasserstein_1d, lines | {"reach": 0.5}),
+        "partial_wasserstein_1d": Call(sotlib.partial_wasserstein_1d, lines | {"share": 0.5}),
+        "partial_wasserstein_1d mass": Call(
+            sotlib.partial_wasserstein_1d, lines | {"mass": 0.5}, "mass"
+        ),
         "wasserstein_circle": Call(sotlib.wasserstein_circle, lines | circle),
         "quantile_functions": Call(sotlib.quantile_functions, lines),
         "sinkhorn_grid": Call(sotlib.sinkhorn_grid, grid | axes_b),

@@ -70,6 +70,9 @@ LOSSES = {
     "SlicedSpectrogramLoss": Kind(
         lambda **o: sotlib.SlicedSpectrogramLoss(sotlib.STFT(**COARSE), unit=1e3, **o)
     ),
+    "UnbalancedWasserstein1DLoss": Kind(
+        lambda **o: sotlib.UnbalancedWasserstein1DLoss(sotlib.STFT(**COARSE), reach=300.0, **o)
+    ),
     "JTFSLoss": Kind(lambda **o: sotlib.JTFSLoss(scattering(), **o)),
     "PNPLoss": Kind(partial(sotlib.PNPLoss, damping=0.5), predictions),
 }

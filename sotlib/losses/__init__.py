@@ -8,6 +8,7 @@ from sotlib.losses.scattering import JTFSLoss, jtfs_distance, jtfs_features
 from sotlib.losses.sot import Wasserstein1DLoss
 from sotlib.losses.spectral import SpectralLoss
 from sotlib.losses.time_frequency import SinkhornSpectrogramLoss, SlicedSpectrogramLoss
+from sotlib.losses.unbalanced import UnbalancedWasserstein1DLoss
 
 __all__ = [
     "JTFSLoss",
@@ -18,6 +19,7 @@ __all__ = [
     "SinkhornSpectrogramLoss",
     "SlicedSpectrogramLoss",
     "SpectralLoss",
+    "UnbalancedWasserstein1DLoss",
     "Wasserstein1DLoss",
     "jtfs_distance",
     "jtfs_features",

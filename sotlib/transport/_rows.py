@@ -1,26 +1,42 @@
 """Transport of rows of masses on a line or a circle, as one function to torch."""
 
+from typing import NamedTuple, Protocol
+
 import torch
+from torch import Tensor
 
 from sotlib._core.autograd import first_derivative_only, no_gradient_within, uncompiled
 from sotlib.transport import _circle_sort, _line_sort
 
 
-class Transport(torch.autograd.Function):
-    """W_p^p, and its derivatives by masses and positions, which share the merge.
+class Solver(Protocol):
+    """Costs of rows of masses at sorted positions, and those derivatives that are wanted."""
 
-    On a line if `period` is 0. The derivatives are outputs, so that whoever differentiates them is
-    told: they have none.
+    @property
+    def name(self) -> str:
+        """What the public function is called, in errors."""
+
+    def __call__(
+        self, x: Tensor, y: Tensor, u: Tensor, v: Tensor, wanted: tuple[bool, ...]
+    ) -> tuple[Tensor, ...]:
+        """Costs, and derivatives by masses and positions; those not wanted may be empty."""
+
+
+def solved(solver: Solver, arguments):
+    """Costs of prepared masses and positions, with those derivatives that they may need."""
+    x, y, u, v = (t.requires_grad and torch.is_grad_enabled() for t in arguments)
+    return Transport.apply(*arguments, solver, (x, y, u or v, u or v))[0]
+
+
+class Transport(torch.autograd.Function):
+    """A cost, and its derivatives by masses and positions, which a solver finds in one pass.
+
+    The derivatives are outputs, so that whoever differentiates them is told: they have none.
     """
 
     @staticmethod
-    def forward(x, y, u, v, p, cutoff, period, wanted):
-        on_cpu = x.device.type == "cpu"
-        if period:
-            around = merge_on_circle if on_cpu else _circle_sort.solve_by_sorting
-            return tuple(around(x, y, u, v, p, period, wanted))
-        solve = merge_on_line if on_cpu else _line_sort.solve_by_sorting
-        return tuple(solve(x, y, u, v, p, cutoff, 64 * torch.finfo(x.dtype).eps, wanted))
+    def forward(x, y, u, v, solver, wanted):
+        return tuple(solver(x, y, u, v, wanted))
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -29,24 +45,24 @@ class Transport(torch.autograd.Function):
         ctx.save_for_forward(*inputs[:4], *output[1:])
         ctx.leading = [inputs[0].ndim - t.ndim for t in inputs[:4]]
         ctx.options = inputs[4:]
-        ctx.name = "wasserstein_circle" if inputs[6] else "wasserstein_1d"
 
     @staticmethod
     def backward(ctx, upstream, *second):
-        first_derivative_only(ctx.name, *second)
+        solver, _ = ctx.options
+        first_derivative_only(solver.name, *second)
         if upstream is None:
-            return (None,) * 8
+            return (None,) * 6
         needed = zip(ctx.saved_tensors, ctx.leading, ctx.needs_input_grad, strict=False)
         scale = upstream.unsqueeze(-1)
         grads = [_add_up(scale * g, leading) if need else None for g, leading, need in needed]
-        return *grads, None, None, None, None
+        return *grads, None, None
 
     @staticmethod
     def jvp(ctx, *tangents):
-        *options, wanted = ctx.options
-        no_gradient_within(ctx.name, any(wanted))
+        solver, wanted = ctx.options
+        no_gradient_within(solver.name, any(wanted))
         arguments, unwanted = ctx.saved_tensors[:4], ctx.saved_tensors[4:]
-        by = Transport.apply(*arguments, *options, (True,) * 4)[1:]
+        by = Transport.apply(*arguments, solver, (True,) * 4)[1:]
         along = sum((g * t).sum(-1) for g, t in zip(by, tangents, strict=False) if t is not None)
         return along, *(torch.zeros_like(t) for t in unwanted)
 
@@ -75,6 +91,30 @@ def _as_rows(positions, masses):
 def _add_up(gradient, leading):
     """Of what all rows share, the gradient is their sum."""
     return gradient.flatten(0, leading - 1).sum(0) if leading else gradient
+
+
+class Line(NamedTuple):
+    """W_p^p on a line, by a merge of the two cumulative sums."""
+
+    p: float
+    cutoff: bool
+    name: str = "wasserstein_1d"
+
+    def __call__(self, x, y, u, v, wanted):
+        solve = merge_on_line if x.device.type == "cpu" else _line_sort.solve_by_sorting
+        return solve(x, y, u, v, self.p, self.cutoff, 64 * torch.finfo(x.dtype).eps, wanted)
+
+
+class Circle(NamedTuple):
+    """W_p^p on a circle."""
+
+    p: float
+    period: float
+    name: str = "wasserstein_circle"
+
+    def __call__(self, x, y, u, v, wanted):
+        solve = merge_on_circle if x.device.type == "cpu" else _circle_sort.solve_by_sorting
+        return solve(x, y, u, v, self.p, self.period, wanted)
 
 
 @uncompiled  # it is compiled already, by other means

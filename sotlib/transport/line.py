@@ -23,7 +23,7 @@ from torch import Tensor
 from sotlib._core import check
 from sotlib.transport._line_arguments import prepared
 from sotlib.transport._line_sort import first_reaching, take
-from sotlib.transport._rows import Transport
+from sotlib.transport._rows import Circle, Line, solved
 
 HIGHEST = 100  # order of a cost: powers of distances beyond it leave what numbers can hold
 NAMES = "a", "b", "positions", "positions_b"
@@ -94,9 +94,7 @@ def wasserstein_1d(
 def transport_cost(a, b, positions, positions_b, *, p, cutoff=False, period=0.0, names=NAMES):
     """`wasserstein_1d`, or `wasserstein_circle` of a period; errors give arguments these names."""
     arguments = prepared(a, b, positions, positions_b, names, period)
-    x, y, u, v = (t.requires_grad and torch.is_grad_enabled() for t in arguments)
-    wanted = x, y, u or v, u or v
-    cost, *_ = Transport.apply(*arguments, p, cutoff, period, wanted)
+    cost = solved(Circle(p, period) if period else Line(p, cutoff), arguments)
     if check.holds_anywhere(~cost.isfinite()):  # cheaper than looking at all masses beforehand
         check.non_negative(names[0], a)
         check.non_negative(names[1], b)

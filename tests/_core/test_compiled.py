@@ -11,10 +11,12 @@ import pytest
 import sotlib
 from sotlib._core import compiled
 from sotlib.pitch import _passes
-from sotlib.transport import _circle_merge, _line_merge
+from sotlib.transport import _circle_merge, _line_merge, _partial_rows, _unbalanced_rows
+
+COMPILED = [_passes, _line_merge, _circle_merge, _partial_rows, _unbalanced_rows]
 
 
-@pytest.mark.parametrize("module", [_passes, _line_merge, _circle_merge])
+@pytest.mark.parametrize("module", COMPILED)
 def test_changes_of_helpers_reach_what_is_compiled(module):
     """Numba keeps machine code as long as the file with the compiled function is the same."""
     folder = Path(sotlib.__file__).parent

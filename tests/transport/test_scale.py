@@ -5,19 +5,27 @@ import torch
 
 from sotlib import (
     exact_grid_transport,
+    partial_wasserstein_1d,
     sinkhorn_divergence,
     sinkhorn_grid,
     sliced_wasserstein,
+    unbalanced_wasserstein_1d,
     wasserstein_1d,
     wasserstein_circle,
 )
 
 GRID = {"tol": 1e-9, "max_iter": 20_000}
+
+
+def on_a_line(transport, **options):
+    return lambda a, b: transport(a.flatten(), b.flatten(), torch.arange(12.0).to(a), **options)
+
+
 TRANSPORTS = {
-    "line": lambda a, b: wasserstein_1d(a.flatten(), b.flatten(), torch.arange(12.0).to(a)),
-    "circle": lambda a, b: wasserstein_circle(
-        a.flatten(), b.flatten(), torch.arange(12.0).to(a), period=12
-    ),
+    "line": on_a_line(wasserstein_1d),
+    "unbalanced line": on_a_line(unbalanced_wasserstein_1d, reach=2.0),
+    "partial line": on_a_line(partial_wasserstein_1d, share=0.7),
+    "circle": on_a_line(wasserstein_circle, period=12),
     "exact": lambda a, b: exact_grid_transport(a, b).value,
     "plan": lambda a, b: exact_grid_transport(a, b).plan.sum((2, 3)),
     "sinkhorn": lambda a, b: sinkhorn_grid(a, b, **GRID).value,
