@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
+from sotlib.losses._convergence_terms import ConvergenceTerms
 from sotlib.losses._signals import Reduction, checked_reduction, reduced, signal_pair
+from sotlib.losses._spectral_difference import spectral_difference
 from sotlib.transforms.stft import STFT
 
-POWER_FLOOR = 1e-8
+TERMS = ConvergenceTerms(floor=1e-8)
 
 
 class MultiResolutionSTFTLoss(nn.Module):
@@ -81,13 +83,6 @@ class MultiResolutionSTFTLoss(nn.Module):
         """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
         a, b = signal_pair(x, y)
         with torch.autocast(x.device.type, enabled=False):
-            total = sum(_compare(transform(a), transform(b)) for transform in self.transforms)
-        return reduced(total / len(self.transforms), self.reduction, x.shape[:-1])
-
-
-def _compare(x, y):
-    """Both terms for each sound, of powers (batch, bins, frames)."""
-    x, y = x.clamp(min=POWER_FLOOR), y.clamp(min=POWER_FLOOR)
-    difference = torch.linalg.vector_norm(y.sqrt() - x.sqrt(), dim=(-2, -1))
-    convergence = difference / y.sum((-2, -1)).sqrt()
-    return convergence + (y.log() - x.log()).abs().mean((-2, -1)) / 2
+            values = [spectral_difference(a, stft(b), stft, TERMS) for stft in self.transforms]
+        total = torch.stack(values).mean(0)
+        return reduced(total, self.reduction, x.shape[:-1])

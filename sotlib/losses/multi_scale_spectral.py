@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
+from sotlib.losses._magnitude_terms import MagnitudeTerms
 from sotlib.losses._signals import (
     Reduction,
     checked_reduction,
@@ -14,7 +15,7 @@ from sotlib.losses._signals import (
     reduced,
     signal_pair,
 )
-from sotlib.losses._spectral_difference import Terms, spectral_difference
+from sotlib.losses._spectral_difference import spectral_difference
 from sotlib.transforms.stft import STFT
 
 
@@ -187,5 +188,5 @@ class MultiScaleSpectralLoss(nn.Module):
         return losses
 
     def _compare(self, x, target, transform):
-        terms = Terms(self.linear_weight, self.log_weight, self.floor, self.p)
+        terms = MagnitudeTerms(self.linear_weight, self.log_weight, self.floor, self.p)
         return spectral_difference(x, target, transform, terms)

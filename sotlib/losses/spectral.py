@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
+from sotlib.losses._magnitude_terms import MagnitudeTerms
 from sotlib.losses._signals import Reduction, checked_reduction, reduced, signal_pair
-from sotlib.losses._spectral_difference import Terms, spectral_difference
+from sotlib.losses._spectral_difference import spectral_difference
 from sotlib.transforms.stft import STFT
 
 
@@ -74,6 +75,6 @@ class SpectralLoss(nn.Module):
         """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
         a, b = signal_pair(x, y)
         with torch.autocast(x.device.type, enabled=False):
-            terms = Terms(linear_weight=1.0, log_weight=0.0, floor=1.0, p=self.p)
+            terms = MagnitudeTerms(linear_weight=1.0, log_weight=0.0, floor=1.0, p=self.p)
             values = spectral_difference(a, self.transform(b), self.transform, terms)
         return reduced(values, self.reduction, x.shape[:-1])

@@ -69,6 +69,53 @@ def test_gradient_in_double_precision(generator):
     assert torch.autograd.gradcheck(lambda x: loss(x, y), x)
 
 
+SMALL = {"fft_sizes": (16, 8), "hop_lengths": (5, 3), "win_lengths": (12, 8)}
+
+
+def both_ways(loss, x, y):
+    """Value and gradient in one pass, and as automatic differentiation of the definition."""
+    found = []
+    for target in (y, y.clone().requires_grad_()):  # two gradients are never taken in one pass
+        signal = x.clone().requires_grad_()
+        value = loss(signal, target)
+        found.append((value.detach(), *torch.autograd.grad(value, signal)))
+    return found
+
+
+@pytest.mark.parametrize("level", [1e-6, 1.0])
+def test_one_pass_is_the_definition(generator, level):
+    """Also where the floor hides most of the bins."""
+    x, y = level * noise(generator, 3, 3000), noise(generator, 3, 3000)
+    y[1] = 0
+    for loss in (MultiResolutionSTFTLoss(), MultiResolutionSTFTLoss(**SMALL)):
+        ours, expected = both_ways(loss, x, y)
+        torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_one_pass_in_single_precision(generator):
+    x, y = noise(generator, 2, 2, 3000)
+    loss = MultiResolutionSTFTLoss()
+    _, (value, exact) = both_ways(loss, x, y)
+    found = both_ways(loss, x.float(), y.float())
+    errors = [torch.linalg.vector_norm(gradient - exact) for _, gradient in found]
+    assert errors[0] < 2 * errors[1]
+    assert found[0][0].item() == pytest.approx(value.item(), rel=1e-5)
+
+
+def test_other_derivatives(generator):
+    """Second ones, those in forward mode, and of a batch by vmap."""
+    loss = MultiResolutionSTFTLoss(**SMALL)
+    x, y = noise(generator, 2, 2, 24)
+    wanted = x.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: loss(x, y), wanted, check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(lambda x: loss(x, y), wanted, fast_mode=True)
+    _, (_, gradient) = both_ways(loss, x, y)
+    torch.testing.assert_close(torch.func.jacfwd(lambda x: loss(x, y))(x), gradient)
+    by_rows = torch.func.vmap(torch.func.grad(loss))(x, y)
+    alone = [both_ways(loss, x[k], y[k])[1][1] for k in range(2)]
+    torch.testing.assert_close(by_rows, torch.stack(alone))
+
+
 @pytest.mark.parametrize("case", ["silence", "silent target", "equal"])
 def test_gradient_is_finite(generator, case):
     y = noise(generator, 1, 3000)

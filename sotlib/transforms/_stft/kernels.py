@@ -108,6 +108,44 @@ def differences(
         sums[row // frames, 1] += log_sum
 
 
+@compiled(fastmath={"reassoc", "nsz", "contract", "arcp"}, error_model="numpy")
+def convergence(spectrum, ours, other, log_ours, log_other, floor, share, norms, size, sums):
+    """Spectral convergence plus mean distance of log magnitudes, of each signal, into `sums`.
+
+    `ours` are powers of the spectrum and become magnitudes, `other` are magnitudes, logarithms are
+    those of powers, all but the first floored; `share` is one over the number of bins of a signal.
+    The spectrum becomes the gradient, as in `slopes` with `power` 1.
+    """
+    frames = ours.shape[0] // sums.shape[0]
+    zero = share * 0
+    one = zero + 1
+    for signal in range(sums.shape[0]):
+        squares, logs = 0.0, 0.0
+        for row in range(signal * frames, (signal + 1) * frames):
+            x, y, log_x, log_y = ours[row], other[row], log_ours[row], log_other[row]
+            square_sum, log_sum = zero, zero
+            for k in range(x.shape[0]):
+                inside = x[k] >= floor
+                x[k] = np.sqrt(max(x[k], floor))
+                square_sum += (x[k] - y[k]) * (x[k] - y[k])
+                log_sum += abs(log_x[k] - log_y[k])
+                # What is left of this array is the sign, and 0 where the floor hides the bin.
+                log_x[k] = _signed(share, log_x[k] - log_y[k]) if inside else np.inf
+            squares += square_sum
+            logs += log_sum
+        distance = np.sqrt(squares)
+        sums[signal] = distance / norms[signal] + logs * share / 2
+        scale = share * 0 + (1.0 / (distance * norms[signal]) if distance > 0.0 else 0.0)
+        for row in range(signal * frames, (signal + 1) * frames):
+            pairs, x, y, direction = spectrum[row], ours[row], other[row], log_ours[row]
+            for k in range(x.shape[0]):
+                slope = scale * (x[k] - y[k]) + direction[k] / x[k]
+                slope = slope * (one / (x[k] + x[k])) if direction[k] < np.inf else zero
+                pairs[2 * k] *= slope
+                pairs[2 * k + 1] *= slope
+            _double_edges(pairs, size)
+
+
 @compiled()
 def _signed(weight, difference):
     zero = weight * 0
