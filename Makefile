@@ -115,8 +115,10 @@ site-test: $(READY)  ## build the book at smoke and look at it in a browser
 	SITE=_build/smoke/html $(PY) -m pytest -n $(JOBS) -m site tests/companion/test_site.py \
 	  $(PYTEST_ARGS)
 
+# As in a script of one's own: without the variables above.
 bench: $(READY) $(PEERS)/.ready  ## run and record every benchmark; `make book` shows them
-	PYTHONPATH="$(CURDIR)/$(PEERS)" $(PY) -m sotlib.companion.benchmarks
+	env -u GOMP_SPINCOUNT -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ \
+	  PYTHONPATH="$(CURDIR)/$(PEERS)" $(PY) -m sotlib.companion.benchmarks
 
 # Beside what .venv has, for the benchmarks alone.
 $(PEERS)/.ready: benchmarks/peers.lock $(READY)

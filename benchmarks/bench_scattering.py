@@ -2,15 +2,65 @@
 
 from typing import Any
 
+import scrapl  # which brings its kymatio along
 import torch
 from torch.nn.functional import pad
 
 from sotlib import TimeFrequencyScattering
-from sotlib.companion.benchmarks import compare
+from sotlib.companion.benchmarks import added_megabytes, beside, compare
 from sotlib.scattering import gaussian, morlet
 
 SAMPLES, BATCH = 2**16, 8
 SETTING: dict[str, Any] = {"J": 13, "Q": (12, 1), "J_fr": 3, "T": "global", "F": 8}
+
+# The setting in which the authors of SCRAPL publish times.
+LOSS_SAMPLES = 2**15
+LOSS: dict[str, Any] = {"J": 12, "J_fr": 3, "Q_fr": 2, "T": 2**12, "F": 8}
+Q = (8, 2)
+
+
+def loss_step(transform):
+    """Squared distance of coefficients and its gradient, as a function without arguments."""
+    x, y = torch.randn(2, LOSS_SAMPLES, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        target = transform(y)
+
+    def step():
+        signal = x.clone().requires_grad_()
+        (transform(signal) - target).square().sum().backward()
+
+    return step
+
+
+def one_path_step():
+    """SCRAPL's step, with a path drawn at random, without what it does to the optimiser."""
+    loss = scrapl.SCRAPLLoss(
+        LOSS_SAMPLES, Q1=Q[0], Q2=Q[1], use_p_adam=False, use_p_saga=False, **LOSS
+    )
+    x, y = torch.randn(2, 1, 1, LOSS_SAMPLES, generator=torch.Generator().manual_seed(0))
+
+    def step():
+        signal = x.clone().requires_grad_()
+        loss(signal, y).backward()
+
+    return step
+
+
+def losses() -> list[dict]:
+    """Rows for a loss and its gradient, beside the transform that comes with scrapl-loss."""
+    from kymatio.scattering1d.frontend.torch_frontend import TimeFrequencyScatteringTorch
+
+    theirs = TimeFrequencyScatteringTorch(shape=(LOSS_SAMPLES,), Q=Q, format="time", **LOSS)
+    steps = {
+        "sotlib": loss_step(TimeFrequencyScattering(LOSS_SAMPLES, Q=Q, **LOSS)),
+        "kymatio, as scrapl-loss has it": loss_step(theirs),
+    }
+    what = f"a loss of {LOSS_SAMPLES} samples and its gradient"
+    times = steps | {"scrapl-loss, one path": one_path_step()}
+    rows = compare(what, times, repeats=3)
+    memory = {name: added_megabytes(step) for name, step in steps.items()}
+    known = {name: value for name, value in memory.items() if value is not None}
+    return rows + (beside(f"memory for {what}", known, "megabytes") if known else [])
 
 
 @torch.no_grad()
@@ -110,12 +160,14 @@ def run() -> dict:
             "sotlib, one by one": lambda step=step: [step(scattering, x) for x in signals],
         }
         rows += compare(f"{many}, {name}", ways, repeats=3)
+    rows += losses()
     return {
         "title": "Joint time-frequency scattering",
         "measures": "Noise in float32; J = 13, Q = (12, 1), J_fr = 3, global averages over time, "
         "F = 8. The direct evaluation runs every filter at the full rate, makes less (no orders 0 "
         "and 1, no average over channels), and is timed once. Fourier transforms and matrix "
-        "products alone, on arrays of the same shapes, are what no such implementation can avoid.",
+        "products alone, on arrays of the same shapes, are what no such implementation can avoid. "
+        "The loss: J = 12, Q = (8, 2), J_fr = 3, Q_fr = 2, T = 4096, F = 8.",
         "device": "cpu",
         "seeds": [0],
         "rows": rows,
