@@ -126,13 +126,13 @@ def matrix_products(scattering):
     table = scattering.tables(torch.float32)
     matrices = [table(f"convolve{n2}") for n2 in range(len(s.psi2)) if s.channels(n2)]
     signals = [
-        torch.randn(2 * channels, length * s.samples // s.padded)
+        torch.randn(2, channels, length * s.samples // s.padded)  # real and imaginary parts
         for channels, length in shapes(scattering)[1]
     ]
 
     def multiply():
         for matrix, signal in zip(matrices, signals, strict=True):
-            for part in signal.split(1024, dim=1):
+            for part in signal.split(1024, dim=-1):
                 matrix @ part
 
     return multiply
