@@ -7,6 +7,6 @@ from sotlib.companion.show.slider import slider
 from sotlib.companion.show.sound import play
 from sotlib.companion.show.style import COLOURS, use_style
 from sotlib.companion.show.table import table
-from sotlib.companion.show.text import plain
+from sotlib.companion.show.text import plain, power
 
-__all__ = ["COLOURS", "plain", "play", "slider", "table", "use_style"]
+__all__ = ["COLOURS", "plain", "play", "power", "slider", "table", "use_style"]
