@@ -67,6 +67,7 @@ from sotlib.transforms import (
     STFT,
     MelSpectrogram,
     Transform,
+    WeightedTransform,
 )
 from sotlib.transport import (
     ConvergenceWarning,
@@ -116,6 +117,7 @@ __all__ = [
     "Transform",
     "UnbalancedWasserstein1DLoss",
     "Wasserstein1DLoss",
+    "WeightedTransform",
     "arpeggio",
     "calibrate_pitch",
     "equivariance_loss",

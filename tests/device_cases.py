@@ -189,6 +189,7 @@ CASES = {
     "exact_grid_transport": Case(given(exact), one_mass_each),
     "STFT": Case(made(sotlib.STFT, **FRAMES), signal),
     "STFT power": Case(made(sotlib.STFT, **FRAMES, square_magnitude=True, padding="end"), signal),
+    "WeightedTransform": Case(lambda: sotlib.WeightedTransform(sotlib.STFT(**FRAMES)), signal),
     "MelSpectrogram": Case(made(sotlib.MelSpectrogram, **FRAMES, n_mels=40), signal),
     "CQT": Case(made(sotlib.CQT, **BINS, bins_per_octave=12), signal),
     "TimeFrequencyScattering": Case(scattering, signal),

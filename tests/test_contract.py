@@ -81,6 +81,7 @@ TRANSFORMS = {
     "STFT": partial(sotlib.STFT, **FRAMES),
     "STFT end": partial(sotlib.STFT, **FRAMES, padding="end", square_magnitude=True),
     "MelSpectrogram": partial(sotlib.MelSpectrogram, **FRAMES, n_mels=20),
+    "WeightedTransform": lambda: sotlib.WeightedTransform(sotlib.STFT(**FRAMES)),
     "CQT": partial(sotlib.CQT, **BINS),
     "TimeFrequencyScattering": scattering,
     "TimeFrequencyScattering pnp": partial(scattering, T=64, padding="zeros", convention="pnp"),

@@ -80,11 +80,11 @@ def bad_values(values):
 # A Kaiser window by its beta.
 CQTS = "CQT", "Wasserstein1DLoss cqt"
 WINDOWS = "STFT", "SpectralLoss", "MultiScaleSpectralLoss", "Wasserstein1DLoss"
-PASSED_ON = {"nan", "inf"}
+PASSING, PASSED_ON = ("STFT", "MelSpectrogram", "CQT", "WeightedTransform"), {"nan", "inf"}
 # What is right after all, by argument, or by name and argument.
 FINE = {
     # A transform, as any layer, passes on what a network gives; losses refuse it.
-    **{f"{name}.forward.x": PASSED_ON for name in ("STFT", "MelSpectrogram", "CQT")},
+    **{f"{name}.forward.x": PASSED_ON for name in PASSING},
     "STFT.shape.x": PASSED_ON,
     "AdaptiveDamping.step.validation_loss": {*PASSED_ON, "huge", "minus", "tiny"},
     **{f"{name}.batch.indices": {"empty"} for name in ("DrumSounds", "Arpeggios")},
