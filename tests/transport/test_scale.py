@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from sotlib import (
+    barycenter_grid,
     exact_grid_transport,
+    interpolate_1d,
+    linear_binning,
     sinkhorn_divergence,
     sinkhorn_grid,
     sliced_wasserstein,
@@ -18,6 +21,12 @@ TRANSPORTS = {
     "circle": lambda a, b: wasserstein_circle(
         a.flatten(), b.flatten(), torch.arange(12.0).to(a), period=12
     ),
+    "between": lambda a, b: linear_binning(
+        *interpolate_1d(a.flatten(), b.flatten(), torch.arange(12.0).to(a), t=0.3),
+        torch.tensor([0.0, 11.0]).to(a),
+    )[..., 0],
+    "plane between": lambda a, b: sinkhorn_grid(a, b, **GRID).interpolate(0.3),
+    "barycentre": lambda a, b: barycenter_grid(torch.stack([a, b])),
     "exact": lambda a, b: exact_grid_transport(a, b).value,
     "plan": lambda a, b: exact_grid_transport(a, b).plan.sum((2, 3)),
     "sinkhorn": lambda a, b: sinkhorn_grid(a, b, **GRID).value,
