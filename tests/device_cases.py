@@ -113,13 +113,8 @@ def metric(derivative):
 
 def all_views(a, b):
     found = sotlib.sinkhorn_grid(a, b, **GRID)
-    return (
-        *found.potentials,
-        found.transport_cost,
-        *found.displacement,
-        found.plan(),
-        found.interpolate(0.3),
-    )
+    moved = *found.displacement, found.plan(), found.interpolate(0.3)
+    return *found.potentials, found.transport_cost, *moved
 
 
 def drawn_directions(a, b):

@@ -108,16 +108,17 @@ def barycenter_grid(
         raise ValueError("masses must not be silent: leave out those that are, or give a floor.")
     share = checked_weights(weights, masses.shape[-3], masses.device)
     totals = masses.detach().double().sum((-2, -1), keepdim=True)
-    ended = []
+    ends = []
 
     def find(unit):
         grid = Grid.of(masses, freqs=freqs, times=times, time_scale=time_scale)
-        mean, *end = _project(unit, share, grid, settings, debiased)
-        ended.append(end)
+        mean, error, n_iter = _project(unit, share, grid, settings, debiased)
+        ends.append((error, n_iter))
         return (mean,)
 
     (mean,) = apart(find, to_layout(masses.detach().double() / totals), axis=1)
-    warn_unless_converged("barycenter_grid", *ended[0], settings)
+    ((error, n_iter),) = ends
+    warn_unless_converged("barycenter_grid", error, n_iter, settings)
     shape = *masses.shape[:-3], *masses.shape[-2:]
     mean = mean.permute(1, 0, 2).reshape(shape)
     return (mean * (totals * share[:, None, None]).sum(-3)).to(masses.dtype)

@@ -123,7 +123,7 @@ def barycenter_1d(
     Notes
     -----
     M. Agueh and G. Carlier, "Barycenters in the Wasserstein space," SIAM Journal on Mathematical
-    Analysis, 2011, section 6.1. Explained in chapter ``tfot/between``.
+    Analysis, 2011. Explained in chapter ``tfot/between``.
 
     Examples
     --------
@@ -166,7 +166,9 @@ def _mean_quantiles(masses, positions, weights):
                   for c, m in zip(cumulative, totals, strict=True)]  # fmt: skip
     levels = torch.cat(cumulative, -1).sort(-1).values
     shares = [torch.where(m > 0, w, 0.0) for w, m in zip(weights, totals, strict=True)]
-    none = sum(shares) == 0  # as silence has no quantiles, any within the positions will do
+    none = (
+        torch.stack(shares).sum(0) == 0
+    )  # as silence has no quantiles, any within the positions will do
     shares = [torch.where(none, w, s) for w, s in zip(weights, shares, strict=True)]
     quantiles = sum(
         s * take(u, first_reaching(c, levels)).double()

@@ -136,7 +136,7 @@ class TestBarycentre:
         assert found[4, 4].item() == pytest.approx(2.0, rel=2e-2)
 
     def test_of_gaussians_it_has_their_mean_deviation(self):
-        """Debiased; at any ε, Janati et al., theorem 3."""
+        """Debiased, at any ε (Janati et al., 2020)."""
         x = torch.linspace(-8, 8, 129, dtype=D)
         two = torch.stack([torch.exp(-(((x - m) / s) ** 2) / 2) for m, s in ((-2, 1), (2, 1.4))])
         two = (two / two.sum(-1, keepdim=True))[..., None]

@@ -53,7 +53,7 @@ def test_gradients(generator):
         (
             [0.0, 2.1],
             [0.0, 1.0, 2.0],
-            r"positions of masses must lie within the grid, from 0 to 2.*2\.1",
+            r"positions of masses must .* from 0 to 2; .*2\.1",
         ),
         ([0.0, 1.0], [0.0, 0.0, 2.0], "grid must increase strictly"),
         ([0.0, 1.0], [[0.0, 2.0]], r"grid must have shape \(bins,\)"),

@@ -40,13 +40,12 @@ def interpolate(log_u, log_v, solution, t):
             column = u[rows, frame, None]
             frames = torch.logsumexp(column + gathered[rows], 0) - along_t[frame] > least
             column = column - along_f[rows][:, heard]
-            where = tuple(part[rows][:, heard].flatten() for part in to_bins)
+            bins, share = (part[rows][:, heard].flatten() for part in to_bins)
             for some in frames.nonzero()[:, 0].split(max(1, KEPT // column.numel())):
                 pairs = column[..., None] + (v[heard][:, some] - along_t[frame, some])
-                moved = _rows(pairs.exp_().flatten(0, 1), *where, len(u))
-                found[:, item] += _rows(
-                    moved.T, *(part[frame, some] for part in to_frames), u.shape[1]
-                ).T
+                moved = _rows(pairs.exp_().flatten(0, 1), bins, share, len(u))
+                when, later = (part[frame, some] for part in to_frames)
+                found[:, item] += _rows(moved.T, when, later, u.shape[1]).T
     mass = sent.exp().sum((0, 2), keepdim=True)
     return found * (mass / found.sum((0, 2), keepdim=True))
 
