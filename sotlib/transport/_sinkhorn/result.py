@@ -113,8 +113,8 @@ class SinkhornResult:
         Notes
         -----
         Time grows with the number of pairs of bins between which there is mass, memory does not.
-        On the way each mass is blurred by the plan's entropy, most at t = 1/2. Explained in chapter
-        ``tfot/between``.
+        The plan's entropy sends a bin to many, so that on the way some mass lies between where exact
+        transport would have it: choose a small ε. Explained in chapter ``tfot/between``.
 
         Examples
         --------
