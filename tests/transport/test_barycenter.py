@@ -6,6 +6,7 @@ import numpy as np
 import ot
 import pytest
 import torch
+from memory import LargestTensor
 
 from sotlib import (
     ConvergenceWarning,
@@ -14,7 +15,6 @@ from sotlib import (
     linear_binning,
     sinkhorn_grid,
 )
-from sotlib.transport._sinkhorn import between
 
 D = torch.float64
 EXACT = {"tol": 1e-10, "max_iter": 20_000}
@@ -47,14 +47,27 @@ class TestInterpolation:
     @pytest.mark.parametrize("t", [0, 0.3, 1])
     @pytest.mark.parametrize("epsilon", [1e-1, 1e-2, 1e-3])
     @pytest.mark.parametrize("power", [1, 30])
-    def test_it_moves_the_whole_plan(self, t, epsilon, power, monkeypatch):
+    def test_it_moves_the_whole_plan(self, t, epsilon, power):
         (a, b), freqs, times = masses(2, 2, 5, 6, power=power), uneven(5, 1), uneven(6, 2)
         grid = {"freqs": freqs, "times": times, "time_scale": 1.7}
         found = sinkhorn_grid(3 * a, 3 * b, **grid, epsilon=epsilon, tol=1e-6, max_iter=20_000)
         expected = torch.stack([from_plan(plan, freqs, times, t) for plan in found.plan()])
-        for kept in (between.KEPT, 50):  # at once, and in parts
-            monkeypatch.setattr(between, "KEPT", kept)
-            torch.testing.assert_close(found.interpolate(t), expected, rtol=1e-7, atol=1e-8)
+        torch.testing.assert_close(found.interpolate(t), expected)
+
+    def test_the_plan_is_never_formed(self):
+        a, b = masses(2, 20, 30)
+        found = sinkhorn_grid(a, b, epsilon=0.1)
+        with LargestTensor() as largest:
+            found.interpolate(0.5)
+        assert largest.elements <= 30 * 30
+
+    def test_bins_and_frames_without_mass(self):
+        a, b = masses(2, 6, 8)
+        a[:3], a[:, 5:], b[2], b[:, :4] = 0, 0, 0, 0
+        a, b = a / a.sum(), b / b.sum()
+        found = sinkhorn_grid(a, b, epsilon=1e-3, **EXACT)
+        expected = from_plan(found.plan(), *(torch.arange(n, dtype=D) for n in (6, 8)), 0.3)
+        torch.testing.assert_close(found.interpolate(0.3), expected)
 
     @pytest.mark.parametrize("dtype", [torch.float32, D])
     def test_the_ends_are_the_two_and_mass_stays(self, dtype):

@@ -1,64 +1,40 @@
-"""Displacement interpolation along an entropic plan, whose pairs of bins are made in parts.
+"""Displacement interpolation along an entropic plan, which is never formed over all pairs.
 
 A pair of bins x and y moves its mass P(x, y) to (1 - t) x + t y, which shares it out between the
-bins around it. The plan is a product of scalings and a separable kernel, but where a pair goes
-depends on both its bins: unlike all else here this takes time by the number of pairs. Those of two
-frames with next to no mass between them are left out, and bins with next to none.
+bins around it. Frequency and time go their ways apart, and of what one frame of a sends out, the
+kernel along frequency is the same for all frames of b. So it is brought to its places once, and the
+rest is a matrix product: its time goes with the number of pairs, its memory with those along
+frequency.
 """
 
 import torch
 
 from sotlib.transport._plane import ground_cost_parts
-from sotlib.transport._sinkhorn.axes import KEPT
 from sotlib.transport.binning import between_bins
-
-LEFT_OUT = 1e-9  # of the mass, at most
 
 
 def interpolate(log_u, log_v, solution, t):
     """Return the mass on the way; `log_u` and `log_v` are log-scalings (bins, batch, frames)."""
-    grid, eps = solution.to_a.target, solution.eps
-    along_f, along_t = (part / eps for part in ground_cost_parts(grid, grid))
+    grid = solution.to_a.target
+    along_f, along_t = (part / solution.eps for part in ground_cost_parts(grid, grid))
     to_bins, to_frames = (
         between_bins((1 - t) * axis[:, None] + t * axis, axis)
         for axis in (grid.freqs, grid.stretched)
     )
-    # Log of the mass that each bin sends and gets.
-    sent = log_u + solution.to_a.logsumexp(log_v)
-    got = log_v + solution.to_b.logsumexp(log_u)
-    spread, _ = solution.to_a.axes
     found = torch.zeros_like(log_u)
     for item in range(log_u.shape[1]):
-        u, v = log_u[:, item], log_v[:, item]
-        least = torch.logsumexp(sent[:, item].flatten(), 0) + _log_share(log_u)
-        heard = (got[:, item] > least).any(1)
-        gathered = spread.logsumexp(v)  # from b's bins, without the cost along time
-        for frame in range(u.shape[1]):
-            rows = sent[:, item, frame] > least
-            if not rows.any():
-                continue
-            column = u[rows, frame, None]
-            frames = torch.logsumexp(column + gathered[rows], 0) - along_t[frame] > least
-            column = column - along_f[rows][:, heard]
-            bins, share = (part[rows][:, heard].flatten() for part in to_bins)
-            for some in frames.nonzero()[:, 0].split(max(1, KEPT // column.numel())):
-                pairs = column[..., None] + (v[heard][:, some] - along_t[frame, some])
-                moved = _rows(pairs.exp_().flatten(0, 1), bins, share, len(u))
-                when, later = (part[frame, some] for part in to_frames)
-                found[:, item] += _rows(moved.T, when, later, u.shape[1]).T
-    mass = sent.exp().sum((0, 2), keepdim=True)
-    return found * (mass / found.sum((0, 2), keepdim=True))
+        for frame in range(log_u.shape[2]):
+            sent = log_u[:, item, frame, None] - along_f
+            top = sent.amax(0)  # with it, no number is larger than the mass
+            moved = _place(torch.nan_to_num(sent - top, nan=-torch.inf).exp_(), *to_bins)
+            moved = moved @ (top[:, None] + log_v[:, item] - along_t[frame]).exp_()
+            place = (part[frame].expand_as(moved).mT for part in to_frames)
+            found[:, item] += _place(moved.mT, *place).mT
+    return found
 
 
-def _log_share(log_u):
-    """Log of the share of a bin, or of a pair of frames, that may be left out."""
-    pairs = max(log_u.shape[0] * log_u.shape[2], log_u.shape[2] ** 2)
-    return torch.tensor(LEFT_OUT / 3 / pairs, dtype=log_u.dtype, device=log_u.device).log()
-
-
-def _rows(values, index, share, count):
-    """Share rows of values out between rows `index` and the next ones, of `count`."""
-    found = values.new_zeros(count, values.shape[1])
-    above = values * share[:, None]
-    found.index_add_(0, index, values - above)
-    return found.index_add_(0, (index + 1).clamp(max=count - 1), above)
+def _place(values, index, share):
+    """Bring each entry (inputs, columns) to row `index` and, its share, to the next one."""
+    found, above = torch.zeros_like(values), values * share
+    found.scatter_add_(0, index, values - above)
+    return found.scatter_add_(0, (index + 1).clamp(max=len(values) - 1), above)

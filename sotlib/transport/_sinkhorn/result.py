@@ -112,9 +112,9 @@ class SinkhornResult:
 
         Notes
         -----
-        Time grows with the number of pairs of bins between which there is mass, memory does not.
-        The plan's entropy sends a bin to many, so that on the way some mass lies between where exact
-        transport would have it: choose a small ε. Explained in chapter ``tfot/between``.
+        Time grows with the number of pairs of bins, as matrix products; memory does not. The plan's
+        entropy sends a bin to many, so that on the way some mass lies between where exact transport
+        would have it: choose a small ε. Explained in chapter ``tfot/between``.
 
         Examples
         --------
