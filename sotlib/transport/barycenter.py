@@ -82,7 +82,9 @@ def barycenter_grid(
     J.-D. Benamou et al., "Iterative Bregman projections for regularized transportation problems,"
     SIAM Journal on Scientific Computing, 2015; J. Solomon et al., "Convolutional Wasserstein
     distances," ACM Transactions on Graphics, 2015; debiased: H. Janati et al., "Debiased Sinkhorn
-    barycenters," ICML 2020. Explained in chapter ``tfot/between``.
+    barycenters," ICML 2020. Taking a blur out is slow where it is wide: for details finer than the
+    square root of ε, `tol` is reached long before they are there; lower `epsilon`. Explained in
+    chapter ``tfot/between``.
 
     Examples
     --------
