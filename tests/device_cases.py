@@ -113,7 +113,8 @@ def metric(derivative):
 
 def all_views(a, b):
     found = sotlib.sinkhorn_grid(a, b, **GRID)
-    return *found.potentials, found.transport_cost, *found.displacement, found.plan()
+    moved = *found.displacement, found.plan(), found.interpolate(0.3)
+    return *found.potentials, found.transport_cost, *moved
 
 
 def drawn_directions(a, b):
@@ -174,6 +175,13 @@ CASES = {
     "wasserstein_circle": Case(given(sotlib.wasserstein_circle, period=2.0), circles),
     "wasserstein_circle p=1": Case(given(sotlib.wasserstein_circle, p=1), circles),
     "quantile_functions": Case(given(sotlib.quantile_functions), lines),
+    "interpolate_1d": Case(given(sotlib.interpolate_1d, t=0.3), lines),
+    "barycenter_1d": Case(given(sotlib.barycenter_1d), lambda: (uniform(2, 3, 40), normal(40))),
+    "barycenter_grid": Case(given(sotlib.barycenter_grid, tol=1e-9), lambda: (masses()[0],)),
+    "linear_binning": Case(
+        given(lambda m, p, g: sotlib.linear_binning(m, p, g.detach())),
+        lambda: (uniform(3, 40), torch.rand(40), torch.linspace(0, 1, 9)),
+    ),
     "sinkhorn_grid": Case(given(lambda a, b: sotlib.sinkhorn_grid(a, b, **GRID).value), masses),
     "sinkhorn_grid views": Case(given(all_views), masses),
     "sinkhorn_grid unbalanced": Case(

@@ -134,6 +134,20 @@ def calls():
         ),
         "wasserstein_circle": Call(sotlib.wasserstein_circle, lines | circle),
         "quantile_functions": Call(sotlib.quantile_functions, lines),
+        "interpolate_1d": Call(sotlib.interpolate_1d, lines | {"t": 0.5}),
+        "barycenter_1d": Call(
+            sotlib.barycenter_1d,
+            {"masses": draw(2, 3, 8), "positions": draw(8), "weights": [1.0, 2.0, 0.0]},
+        ),
+        "barycenter_grid": Call(
+            sotlib.barycenter_grid,
+            {"masses": draw(2, 4, 3), "weights": [1.0, 2.0], **axes, "time_scale": 1.0},
+        ),
+        "linear_binning": Call(
+            sotlib.linear_binning,
+            {"masses": draw(2, 8), "positions": draw(8), "grid": torch.linspace(0, 1, 5)},
+        ),
+        "SinkhornResult.interpolate": Call(sotlib.sinkhorn_grid(a, b).interpolate, {"t": 0.5}),
         "sinkhorn_grid": Call(sotlib.sinkhorn_grid, grid | axes_b),
         "sinkhorn_divergence": Call(sotlib.sinkhorn_divergence, grid | axes_b),
         "exact_grid_transport": Call(sotlib.exact_grid_transport, grid | axes_b),

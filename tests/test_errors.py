@@ -100,7 +100,7 @@ FINE = {
         key: {"tiny"}
         for key in ("gamma", "dropout", "linear_weight", "log_weight", "overlap", "tilt")
     },
-    **{key: {"tiny"} for key in ("damping", "initial", "tol")},
+    **{key: {"tiny"} for key in ("damping", "initial", "tol", "t")},
     **{f"{name}.window": {"minus", "tiny"} for name in WINDOWS},
 }
 # What is out of range for one argument only.

@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from sotlib import (
+    barycenter_grid,
     exact_grid_transport,
+    interpolate_1d,
+    linear_binning,
     partial_wasserstein_1d,
     sinkhorn_divergence,
     sinkhorn_grid,
@@ -26,6 +29,12 @@ TRANSPORTS = {
     "unbalanced line": on_a_line(unbalanced_wasserstein_1d, reach=2.0),
     "partial line": on_a_line(partial_wasserstein_1d, share=0.7),
     "circle": on_a_line(wasserstein_circle, period=12),
+    "between": lambda a, b: linear_binning(
+        *interpolate_1d(a.flatten(), b.flatten(), torch.arange(12.0).to(a), t=0.3),
+        torch.tensor([0.0, 11.0]).to(a),
+    )[..., 0],
+    "plane between": lambda a, b: sinkhorn_grid(a, b, **GRID).interpolate(0.3),
+    "barycentre": lambda a, b: barycenter_grid(torch.stack([a, b])),
     "exact": lambda a, b: exact_grid_transport(a, b).value,
     "plan": lambda a, b: exact_grid_transport(a, b).plan.sum((2, 3)),
     "sinkhorn": lambda a, b: sinkhorn_grid(a, b, **GRID).value,
