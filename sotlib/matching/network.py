@@ -99,7 +99,8 @@ class SoundMatcher(nn.Module):
     Notes
     -----
     Han, Lostanlen and Lagrange, "Perceptual-Neural-Physical Sound Matching", ICASSP 2023. Theirs
-    has a 3 by 3 convolution from 1 to 3 channels before the EfficientNet. Its own batch
+    has a 3 by 3 convolution from 1 to 3 channels before the EfficientNet. The convolutions start as
+    torchvision's, which they use: as MONAI makes them. Its own batch
     normalisations average as torch's do by default (momentum 0.1): with the hundredth that MONAI
     takes, short trainings would be judged by statistics they have left long ago. The dropouts draw
     from torch's global random state. Explained in chapter ``pnp/matching``.
