@@ -5,7 +5,6 @@ import torch
 from sotlib.companion.benchmarks import compare
 from sotlib.companion.experiments.drum import matching as drum_matching
 from sotlib.companion.experiments.drum.data import Drums, Fold
-from sotlib.companion.experiments.drum.metrics import finite_metrics
 from sotlib.companion.experiments.drum.objectives import make_objective
 from sotlib.companion.experiments.drum.task import (
     TASKS,
@@ -16,6 +15,7 @@ from sotlib.companion.experiments.drum.task import (
     make_matcher,
     scaler,
 )
+from sotlib.companion.experiments.pnp.metrics import finite_metrics
 
 SIZES = {"reduced": (64, 5), "paper": (8, 3)}  # sounds in a step, and how often it is timed
 NAMES = {"ploss": "P-loss", "pnp": "PNP loss", "spectral": "spectral loss"}

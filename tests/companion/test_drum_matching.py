@@ -11,7 +11,7 @@ from sotlib.companion.checkpoints import CheckpointError
 from sotlib.companion.experiments.drum import data as drum_data
 from sotlib.companion.experiments.drum import matching as drum_matching
 from sotlib.companion.experiments.drum import task as drum_task
-from sotlib.companion.experiments.drum.evaluation import predict
+from sotlib.companion.experiments.pnp.evaluation import predict
 from sotlib.companion.experiments.training import Stopped
 from sotlib.companion.runner import Sweep, plan
 

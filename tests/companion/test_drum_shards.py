@@ -10,7 +10,7 @@ from sotlib.companion.checkpoints import CheckpointError
 from sotlib.companion.experiments.drum import data as drum_data
 from sotlib.companion.experiments.drum import shards as drum_shards
 from sotlib.companion.experiments.drum import task as drum_task
-from sotlib.companion.experiments.drum.metrics import finite_metrics
+from sotlib.companion.experiments.pnp.metrics import finite_metrics
 from sotlib.companion.runner import Sweep, plan
 from sotlib.companion.runner.__main__ import main
 from sotlib.datasets.drum_sounds import DRUMS

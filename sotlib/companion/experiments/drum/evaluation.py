@@ -3,37 +3,11 @@
 import torch
 
 from sotlib.companion.experiments.drum.task import Perception
+from sotlib.companion.experiments.pnp.evaluation import predict
 from sotlib.losses import MultiResolutionSTFTLoss
 from sotlib.synths.drum import PARAMETERS
 
-AT_ONCE = 256  # sounds that a network sees at once when it is evaluated
 SOUNDS = 16  # that are synthesised and scattered at once
-
-
-@torch.no_grad()
-def predict(model, fold):
-    """Predicted scaled parameters (sounds, 5) of a fold, in evaluation mode."""
-    model.eval()
-    known = None if model.given is None else fold.scaled[:, model.given]
-    parts = torch.arange(len(fold), device=fold.scaled.device).split(AT_ONCE)
-    return torch.cat([model(fold.spectra[p], None if known is None else known[p]) for p in parts])
-
-
-@torch.no_grad()
-def validate(predicted, fold, objective):
-    """What validation goes by, and for all runs alike the P-loss and PNP loss without damping."""
-    objective.eval()
-    parts = torch.arange(len(fold), device=predicted.device).split(SOUNDS)
-    losses = [len(p) * float(objective(predicted[p], fold, p)) for p in parts]
-    return {"validation": sum(losses) / len(fold), **errors(predicted, fold)}
-
-
-@torch.no_grad()
-def errors(predicted, fold):
-    """P-loss and PNP loss without damping over a fold, in double precision."""
-    error = (predicted - fold.scaled).double()
-    quadratic = (error[:, None] @ fold.metric @ error[..., None]).flatten() / 2
-    return {"parameter_error": float(error.square().mean()), "pnp": float(quadratic.mean())}
 
 
 class Judge:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sotlib.companion.experiments.drum.task import Synthesis
+from sotlib.companion.experiments.pnp.objectives import ParameterObjective
 from sotlib.losses import MultiResolutionSTFTLoss
 from sotlib.losses.pnp import PNPLoss
 from sotlib.matching.damping import AdaptiveDamping, ConstantDamping, ScheduledDamping
@@ -18,14 +19,6 @@ from sotlib.matching.damping import AdaptiveDamping, ConstantDamping, ScheduledD
 START = 1.0
 CONSTANT = 1e5 / 3e10
 FINAL = 1 / 3e10
-
-
-class ParameterObjective(nn.Module):
-    """Mean squared error of scaled parameters: the P-loss."""
-
-    def forward(self, predicted, fold, indices):
-        """Loss of the predictions (batch, 5) for the sounds at `indices`."""
-        return (predicted - fold.scaled[indices]).square().mean()
 
 
 class MetricObjective(nn.Module):

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from sotlib._core import check
 from sotlib.companion.checkpoints import AGAIN, CheckpointError, load_checkpoint, save_checkpoint
-from sotlib.companion.experiments.drum.metrics import finite_metrics
 from sotlib.companion.experiments.drum.task import (
     FOLDS,
     SAMPLE_RATE,
@@ -28,6 +27,7 @@ from sotlib.companion.experiments.drum.task import (
     make_features,
     scaler,
 )
+from sotlib.companion.experiments.pnp.metrics import finite_metrics
 from sotlib.companion.experiments.runs import Run, make_run
 
 ROWS = {fold: fold for fold in FOLDS}

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import torch
 
-from sotlib.companion.experiments.drum.evaluation import errors, predict, validate
+from sotlib.companion.experiments.pnp.evaluation import errors, predict, validate
 from sotlib.companion.experiments.training import Training, stopping
 
 
