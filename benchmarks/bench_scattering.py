@@ -6,7 +6,7 @@ import scrapl  # which brings its kymatio along
 import torch
 from torch.nn.functional import pad
 
-from sotlib import TimeFrequencyScattering
+from sotlib import JTFSLoss, TimeFrequencyScattering
 from sotlib.companion.benchmarks import added_megabytes, beside, compare
 from sotlib.scattering import gaussian, morlet
 
@@ -34,9 +34,15 @@ def loss_step(transform):
 
 def one_path_step():
     """SCRAPL's step, with a path drawn at random, without what it does to the optimiser."""
-    loss = scrapl.SCRAPLLoss(
-        LOSS_SAMPLES, Q1=Q[0], Q2=Q[1], use_p_adam=False, use_p_saga=False, **LOSS
+    return random_step(
+        scrapl.SCRAPLLoss(
+            LOSS_SAMPLES, Q1=Q[0], Q2=Q[1], use_p_adam=False, use_p_saga=False, **LOSS
+        )
     )
+
+
+def random_step(loss):
+    """A loss of two signals and its gradient, as a function without arguments."""
     x, y = torch.randn(2, 1, 1, LOSS_SAMPLES, generator=torch.Generator().manual_seed(0))
 
     def step():
@@ -51,12 +57,17 @@ def losses() -> list[dict]:
     from kymatio.scattering1d.frontend.torch_frontend import TimeFrequencyScatteringTorch
 
     theirs = TimeFrequencyScatteringTorch(shape=(LOSS_SAMPLES,), Q=Q, format="time", **LOSS)
+    ours = TimeFrequencyScattering(LOSS_SAMPLES, Q=Q, **LOSS)
     steps = {
-        "sotlib": loss_step(TimeFrequencyScattering(LOSS_SAMPLES, Q=Q, **LOSS)),
+        "sotlib": loss_step(ours),
         "kymatio, as scrapl-loss has it": loss_step(theirs),
     }
     what = f"a loss of {LOSS_SAMPLES} samples and its gradient"
-    times = steps | {"scrapl-loss, one path": one_path_step()}
+    times = steps | {
+        "sotlib, orders 0 and 1 and one random path": random_step(JTFSLoss(ours, random_paths=1)),
+        "sotlib, the same with eight": random_step(JTFSLoss(ours, random_paths=8)),
+        "scrapl-loss, one random path": one_path_step(),
+    }
     rows = compare(what, times, repeats=3)
     memory = {name: added_megabytes(step) for name, step in steps.items()}
     known = {name: value for name, value in memory.items() if value is not None}

@@ -166,6 +166,7 @@ CASES = {
         spectra,
     ),
     "JTFSLoss": Case(lambda: sotlib.JTFSLoss(scattering()), signals),
+    "JTFSLoss, random paths": Case(lambda: sotlib.JTFSLoss(scattering(), random_paths=2), signals),
     "PNPLoss": Case(made(sotlib.PNPLoss, damping=0.5), quadratic),
     "pnp_loss": Case(given(sotlib.pnp_loss, damping=0.5), quadratic),
     "wasserstein_1d": Case(given(sotlib.wasserstein_1d), lines),

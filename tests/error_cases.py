@@ -116,7 +116,7 @@ def calls():
         "UnbalancedWasserstein1DLoss.forward": Call(
             sotlib.UnbalancedWasserstein1DLoss(stft, reach=300.0), pair
         ),
-        "JTFSLoss": Call(sotlib.JTFSLoss, {"scattering": scattering}),
+        "JTFSLoss": Call(sotlib.JTFSLoss, {"scattering": scattering, "random_paths": 2, "seed": 0}),
         "JTFSLoss.forward": Call(sotlib.JTFSLoss(scattering), pair),
         "jtfs_distance": Call(sotlib.jtfs_distance, pair | {"scattering": scattering}),
         "jtfs_features": Call(sotlib.jtfs_features, {"S": draw(2, 9, 4)}),

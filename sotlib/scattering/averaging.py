@@ -4,16 +4,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+# A weight is cut off where all frames' fall below this part of the largest.
+NEGLIGIBLE = 1e-9
 
-class Mean(NamedTuple):
-    """The mean over the support as a weighted sum of the samples ``start`` … ``stop`` - 1."""
+
+class Average(NamedTuple):
+    """Weighted sums of the samples ``start`` … ``stop`` - 1, one for each column of weights."""
 
     start: int
     stop: int
     weights: np.ndarray
 
 
-def mean_over_support(padded: int, left: int, samples: int, log2_stride: int) -> Mean:
+def mean_over_support(padded: int, left: int, samples: int, log2_stride: int) -> Average:
     """Mean over the support of a signal that is known at every 2**log2_stride-th sample.
 
     The mean of the samples inside the support alone would be a left Riemann sum, wrong by up to
@@ -40,13 +43,29 @@ def mean_over_support(padded: int, left: int, samples: int, log2_stride: int) ->
         np.add.at(weights, (before + node) % length, cardinal / samples)
     used = np.flatnonzero(weights)
     start, stop = int(used[0]), int(used[-1]) + 1
-    return Mean(start, stop, weights[start:stop])
+    return Average(start, stop, weights[start:stop, None])
 
 
-def mean_over_padding(padded: int, log2_stride: int) -> Mean:
+def mean_over_padding(padded: int, log2_stride: int) -> Average:
     """Mean over the whole padded axis, zeros included."""
     length = padded >> log2_stride
-    return Mean(0, length, np.full(length, 1 / length))
+    return Average(0, length, np.full((length, 1), 1 / length))
+
+
+def few_frames(response: np.ndarray, length: int, step: int, inside: slice) -> Average:
+    """Frames of a low-pass, every ``step``-th of ``length`` samples of an input, as a matrix.
+
+    ``response`` is that of `sotlib.scattering.bands.low_pass`, on the bins 0 … length / step.
+    """
+    kernel = np.fft.irfft(response[: length // 2 + 1], n=length)
+    if step == 1:  # bins above the Nyquist frequency fold
+        kernel = np.fft.irfft((response + response[::-1])[: length // 2 + 1], n=length)
+    frames, time = np.arange(inside.start, inside.stop), np.arange(length)
+    weights = kernel[(step * frames - time[:, None]) % length]
+    reach = np.abs(weights).max(axis=1)
+    used = np.flatnonzero(reach > NEGLIGIBLE * reach.max())
+    start, stop = int(used[0]), int(used[-1]) + 1
+    return Average(start, stop, weights[start:stop])
 
 
 def frames_inside(padded: int, left: int, samples: int, log2_stride: int) -> slice:

@@ -19,15 +19,15 @@ from sotlib.scattering.filters import Wavelet, gaussian, morlet
 class ChannelOperator:
     """All that happens over the channels of one second-order wavelet, as small matrices.
 
-    ``convolve`` (complex, rows x channels) holds the low-pass, in ``low`` rows, and the filters of
-    spin +1, each at its stride; those of spin -1 are their conjugates. ``averages`` (real, paths x
-    rows of one of these filters) are what follows the modulus, none where nothing does;
-    ``low_average`` is the low-pass's. ``n1`` and ``n_fr`` name the resulting paths, those of spin
-    -1 last.
+    ``convolve`` (complex, rows x channels) holds the low-pass and the filters of spin +1, each at
+    its stride, which have so many ``rows``; those of spin -1 are their conjugates. ``averages``
+    (real, paths x rows of one of these filters) are what follows the modulus, none where nothing
+    does; ``low_average`` is the low-pass's. ``n1`` and ``n_fr`` name the resulting paths, those of
+    spin -1 last.
     """
 
     convolve: np.ndarray
-    low: int
+    rows: list[int]
     averages: list[np.ndarray]
     low_average: np.ndarray | None
     n1: np.ndarray
@@ -67,7 +67,7 @@ def channel_operator(channels: int, bank, impulses, F, indices) -> ChannelOperat
     first, *others = averages
     return ChannelOperator(
         np.concatenate(blocks),
-        len(blocks[0]),
+        [len(block) for block in blocks],
         [average for average in others if average is not None],
         first,
         np.concatenate(n1),
@@ -83,7 +83,8 @@ def full_rate_operator(channels: int, outputs: int, impulses: dict[int, np.ndarr
     read = np.arange(outputs)
     blocks = [_circulant_rows(h, read, np.arange(channels)) for h in impulses.values()]
     n1, n_fr = np.tile(read, len(indices)), np.repeat(indices, outputs)
-    return ChannelOperator(np.concatenate(blocks), outputs, [], None, n1, n_fr)
+    rows = [outputs] * len(blocks)
+    return ChannelOperator(np.concatenate(blocks), rows, [], None, n1, n_fr)
 
 
 def _one_filter(channels: int, impulse: np.ndarray, stride: int, F, *, is_lowpass: bool):

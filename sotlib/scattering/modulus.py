@@ -5,8 +5,9 @@ a chunk of time at a time, averaged while they are in the cache, and made again 
 instead of being kept.
 """
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -31,6 +32,21 @@ class Operator(NamedTuple):
     low_average: Tensor | None = None
     """Of the low-pass, where it has one besides."""
 
+    def part(self, rows: Sequence[int], filters: Sequence[int]) -> "Operator":
+        """What remains for some of the filters, 0 for the low-pass, which have so many rows."""
+        up = (len(self.convolve) - self.low) // 2
+        ends = list(itertools.accumulate(rows))
+        spans = [(ends[k] - rows[k], ends[k]) for k in filters]
+        spans += [
+            (first + up, last + up) for k, (first, last) in zip(filters, spans, strict=True) if k
+        ]
+        return Operator(
+            torch.cat([self.convolve[first:last] for first, last in spans]),
+            self.low if 0 in filters else 0,
+            [self.averages[k - 1] for k in filters if k] if self.averages else (),
+            self.low_average if 0 in filters else None,
+        )
+
     @property
     def sizes(self) -> list[int]:
         """Rows of the low-pass, of the real and of the imaginary parts."""
@@ -47,16 +63,16 @@ def averaged_modulus(signals: Tensor, operator: Operator, weights: Tensor | None
         Real, for the low-pass and spin +1; or complex, for spin -1, too.
     operator : Operator
         Filters and averages over channels.
-    weights : Tensor, shape (time,), or None
-        With weights the result is the sum over time with these weights, shape
-        ``(batch, paths, 1)``; without, it is ``(batch, paths, time)``.
+    weights : Tensor, shape (time, frames), or None
+        With weights the result is the sums over time with these weights, shape
+        ``(batch, paths, frames)``; without, it is ``(batch, paths, time)``.
     """
     planes = signals.unsqueeze(1)
     if signals.is_complex():
         planes = torch.view_as_real(signals).movedim(-1, 1)
     if weights is None:
         return _AveragedModulus.apply(planes, operator, None)
-    mean = _AveragedModulus.apply(planes, operator._replace(averages=()), weights)
+    mean = _AveragedModulus.apply(planes, operator._replace(averages=(), low_average=None), weights)
     return _average(mean, operator)
 
 
@@ -112,9 +128,22 @@ class _AveragedModulus(torch.autograd.Function):
                 real, imaginary = values
             return _values_transposed((real * upstream, imaginary * upstream), operator, chunk)
 
-        gradient = gradient.expand(*gradient.shape[:-1], planes.shape[-1])
-        result = _by_chunks(pulled_back, operator, None, planes, gradient)
-        return result if weights is None else result * weights, None, None
+        spread = _Spread(gradient, weights)
+        return _by_chunks(pulled_back, operator, None, planes, spread), None, None
+
+
+class _Spread(NamedTuple):
+    """Derivatives by what was summed over time, from those by the sums, a piece at a time."""
+
+    sums: Tensor
+    weights: Tensor | None
+
+    def split(self, size: int, dim: int = 0) -> Iterable:
+        if dim == 0:
+            return (_Spread(some, self.weights) for some in self.sums.split(size))
+        if self.weights is None:
+            return self.sums.split(size, dim)
+        return (self.sums @ weights.T for weights in self.weights.split(size))
 
 
 def _in_plain_numbers(planes: Tensor) -> bool:
@@ -200,7 +229,7 @@ def _filter_by_filter(
 ) -> Tensor:
     """Apply a matrix to the rows of each filter, for both spins at once, and of the low-pass."""
     if not matrices:
-        return rows
+        return rows if first is None else first @ rows
     head, tail = rows[..., :low, :], rows[..., low:, :]
     sizes = [matrix.shape[1] for matrix in matrices]
     pieces = tail.unflatten(-2, (-1, sum(sizes))).split(sizes, dim=-2)
@@ -209,7 +238,7 @@ def _filter_by_filter(
     return torch.cat([head if first is None else first @ head, tail], dim=-2)
 
 
-def _by_chunks(function, operator: Operator, weights: Tensor | None, *tensors: Tensor) -> Tensor:
+def _by_chunks(function, operator: Operator, weights: Tensor | None, *tensors) -> Tensor:
     """Apply a function to chunks of batch and time; join them, or sum with weights over time."""
     length = tensors[0].shape[-1]
     rows = len(operator.convolve)
@@ -224,5 +253,5 @@ def _by_chunks(function, operator: Operator, weights: Tensor | None, *tensors: T
             results.append(torch.cat(list(parts), dim=-1))
         else:
             sums = [u @ w for u, w in zip(parts, weights.split(columns), strict=True)]
-            results.append(torch.stack(sums).sum(dim=0).unsqueeze(-1))
+            results.append(torch.stack(sums).sum(dim=0))
     return torch.cat(results)

@@ -2,14 +2,19 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sotlib._core.tables import TableModule
-from sotlib.scattering.averaging import frames_inside, mean_over_padding, mean_over_support
+from sotlib.scattering.averaging import (
+    few_frames,
+    frames_inside,
+    mean_over_padding,
+    mean_over_support,
+)
 from sotlib.scattering.bands import Band, band
 from sotlib.scattering.channels import (
     ChannelOperator,
@@ -24,6 +29,10 @@ from sotlib.scattering.paths import order_of, path_table
 from sotlib.scattering.setting import Setting
 
 FIRST_ORDER = -1  # stands for n2 where there is no second-order wavelet
+
+# Frames times samples, padded, up to which averages over time are matrices: these then come first
+# and leave less to average over channels.
+FEW = 2**20
 
 
 class ScatteringPlan(TableModule):
@@ -40,12 +49,18 @@ class ScatteringPlan(TableModule):
         self._log2_T = int(math.log2(s.padded if isinstance(s.T, str) else s.T))
         self._extents: dict[str, tuple[int, int]] = {}
         self._supports: dict[int, slice] = {}
-        self._parts: dict[int, tuple[int, int, bool]] = {}  # of the operators over channels
+        self._rows: dict[int, list[int]] = {}  # of each filter over channels
+        self._averages: dict[int, tuple[int, bool]] = {}  # of wavelets, and whether of the low-pass
         self._upward = [n for n, wavelet in enumerate(s.psi_fr) if wavelet.xi >= 0]
         self._slow = [n2 for n2 in range(len(s.psi2)) if s.channels(n2)]
         self._add_wavelets()
         self._add_time_average()
         self.paths = self._add_channel_operators()
+
+    @property
+    def _pairs(self) -> list[tuple[int, int]]:
+        """Second-order wavelets and the places of the filters over channels that follow them."""
+        return [(n2, place) for n2 in self._slow for place in range(len(self._rows[n2]))]
 
     def _rate(self, wavelet: Wavelet) -> int:
         """log2 of the step at which the output of a wavelet is sampled."""
@@ -61,29 +76,28 @@ class ScatteringPlan(TableModule):
         for log2_stride, wavelets in by_rate.items():
             group = np.stack(list(itertools.islice(first, len(wavelets))))
             self._add_band(f"first{log2_stride}", group, log2_stride)
-        bins = [
-            self._add_band(f"second{n2}", second[n2][None], self._rate(s.psi2[n2]))
+        self._bins = {
+            n2: self._add_band(f"second{n2}", second[n2][None], self._rate(s.psi2[n2]))
             for n2 in self._slow
-        ]
-        self._steps = self._plan_steps([len(wavelets) for wavelets in by_rate.values()], bins)
+        }
+        sizes = [len(wavelets) for wavelets in by_rate.values()]
+        self._groups = list(itertools.pairwise(itertools.accumulate(sizes, initial=0)))
 
-    def _plan_steps(self, sizes: list[int], bins: list[int]):
-        """For each n2: the bins that it or a later one reads, and which channels join.
+    def _steps(self, wanted: Sequence[int]) -> Iterator[tuple[int, int, list[tuple[int, slice]]]]:
+        """For each n2 wanted: the bins that it or a later one reads, and which channels join.
 
         Channels are named by their group of equal rate and their place in it.
         """
-        edges = list(itertools.pairwise(itertools.accumulate(sizes, initial=0)))
-        steps, seen = [], 0
-        for place, n2 in enumerate(self._slow):
+        seen = 0
+        for place, n2 in enumerate(wanted):
             channels = self.setting.channels(n2)
             joining = [
                 (group, slice(max(seen - first, 0), min(channels, last) - first))
-                for group, (first, last) in enumerate(edges)
+                for group, (first, last) in enumerate(self._groups)
                 if first < channels and last > seen
             ]
-            steps.append((n2, max(bins[place:]), joining))
+            yield n2, max(self._bins[n] for n in wanted[place:]), joining
             seen = channels
-        return steps
 
     def _responses(self, bank: list[Wavelet]) -> Iterator[np.ndarray]:
         s = self.setting
@@ -106,15 +120,19 @@ class ScatteringPlan(TableModule):
         self.frames, self._scale = 1, 1.0
         if not self._first_is_global:
             self._add_low_pass()
-        if not self._second_is_global:
-            return
         rates = {self._rate(s.psi2[n2]) for n2 in self._slow}
         for log2_stride in rates | (set(self._rates) if self._first_is_global else set()):
-            mean = mean_over_support(s.padded, s.left, s.samples, log2_stride)
             if self._pnp:
-                mean = mean_over_padding(s.padded, log2_stride)
-            self._supports[log2_stride] = slice(mean.start, mean.stop)
-            self.add_table(f"weights{log2_stride}", self._scale * mean.weights)
+                average = mean_over_padding(s.padded, log2_stride)
+            elif self._first_is_global:
+                average = mean_over_support(s.padded, s.left, s.samples, log2_stride)
+            elif self.frames * s.padded <= FEW:
+                length, step = s.padded >> log2_stride, 1 << self._log2_T - log2_stride
+                average = few_frames(self._response, length, step, self._inside)
+            else:
+                continue
+            self._supports[log2_stride] = slice(average.start, average.stop)
+            self.add_table(f"weights{log2_stride}", self._scale * average.weights)
 
     def _add_low_pass(self) -> None:
         s = self.setting
@@ -127,7 +145,8 @@ class ScatteringPlan(TableModule):
         length = s.padded >> self._log2_T
         response = self._scale * gaussian(s.padded, int(s.T))[: s.padded // 2 + 1]
         response[-1] /= 2  # the bin at the Nyquist frequency stands for both its sides
-        self.add_table("low_pass", np.pad(response, (0, length))[: length + 1])
+        self._response = np.pad(response, (0, length))[: length + 1]
+        self.add_table("low_pass", self._response)
 
     def _add_channel_operators(self):
         s = self.setting
@@ -145,20 +164,22 @@ class ScatteringPlan(TableModule):
         return path_table(rows[ranks], s.psi1, s.psi2, s.psi_fr)
 
     def _add_operator(self, n2: int, operator: ChannelOperator) -> None:
-        both = operator.convolve.real, operator.convolve[operator.low :].imag
+        both = operator.convolve.real, operator.convolve[operator.rows[0] :].imag
         self.add_table(f"convolve{n2}", np.concatenate(both))
         for k, average in enumerate(operator.averages):
             self.add_table(f"average{n2}_{k}", average)
         if operator.low_average is not None:
             self.add_table(f"low_average{n2}", operator.low_average)
-        count, has_first = len(operator.averages), operator.low_average is not None
-        self._parts[n2] = operator.low, count, has_first
+        self._rows[n2] = operator.rows
+        self._averages[n2] = len(operator.averages), operator.low_average is not None
 
-    def _operator(self, n2: int, table) -> Operator:
-        low, count, has_first = self._parts[n2]
+    def _operator(self, n2: int, table, filters: Sequence[int] | None = None) -> Operator:
+        """Of all filters over channels, or of those in the places given."""
+        count, has_first = self._averages[n2]
         averages = [table(f"average{n2}_{k}") for k in range(count)]
         first = table(f"low_average{n2}") if has_first else None
-        return Operator(table(f"convolve{n2}"), low, averages, first)
+        whole = Operator(table(f"convolve{n2}"), self._rows[n2][0], averages, first)
+        return whole if filters is None else whole.part(self._rows[n2], filters)
 
     def _strided_operators(self) -> Iterator[tuple[int, ChannelOperator]]:
         s = self.setting

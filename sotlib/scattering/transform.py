@@ -1,5 +1,6 @@
 """Joint time-frequency scattering as a module."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -9,7 +10,7 @@ from torch.nn.functional import pad
 from sotlib._core import check
 from sotlib._core.precision import full_precision
 from sotlib.scattering.bands import analyse, filter_band, low_pass
-from sotlib.scattering.modulus import averaged_modulus
+from sotlib.scattering.modulus import Operator, averaged_modulus
 from sotlib.scattering.plan import FIRST_ORDER, ScatteringPlan
 from sotlib.scattering.setting import checked_setting
 
@@ -166,15 +167,31 @@ class TimeFrequencyScattering(ScatteringPlan):
         shape = (*x.shape[:-1], len(self.paths), self.frames)
         if not x.numel():
             return x.new_zeros(shape)
-        items = max(1, (AT_ONCE_ON_GPU if x.is_cuda else AT_ONCE_ON_CPU) // self.setting.padded)
-        signals = x.reshape(-1, 1, self.setting.samples).split(items)
-        return torch.cat([self._scatter(some) for some in signals]).reshape(shape)
+        parts = [torch.cat(self._scatter(some), dim=-2) for some in self._few_at_a_time(x)]
+        return torch.cat([part.index_select(-2, self._ranks) for part in parts]).reshape(shape)
 
-    def _scatter(self, signals: Tensor) -> Tensor:
+    @full_precision
+    def _partly(self, x: Tensor, pairs: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """Orders 0 and 1, and what some of `_pairs` have in order 2, without the table's order."""
+        wanted: dict[int, list[int]] = {}
+        for n2, filter_ in sorted(pairs):
+            wanted.setdefault(n2, []).append(filter_)
+        parts = [self._scatter(some, wanted) for some in self._few_at_a_time(x)]
+        fast = torch.cat([torch.cat(part[:2], dim=-2) for part in parts])
+        slow = torch.cat([torch.cat(part[2:], dim=-2) for part in parts])
+        leading = x.shape[:-1]
+        return fast.reshape(*leading, *fast.shape[1:]), slow.reshape(*leading, *slow.shape[1:])
+
+    def _few_at_a_time(self, x: Tensor) -> Sequence[Tensor]:
+        items = max(1, (AT_ONCE_ON_GPU if x.is_cuda else AT_ONCE_ON_CPU) // self.setting.padded)
+        return x.reshape(-1, 1, self.setting.samples).split(items)
+
+    def _scatter(self, signals: Tensor, wanted: dict[int, list[int]] | None = None) -> list[Tensor]:
+        """Order 0, order 1 and order 2, wavelet by wavelet: of all filters, or of those wanted."""
         table = self.tables(signals.dtype)
         spectrum = analyse(self._pad(signals))
         spectra, averages = self._first_order(spectrum, table)
-        first = self._over_channels(averages, FIRST_ORDER, table)
+        first = averaged_modulus(averages, self._operator(FIRST_ORDER, table), None)
         if self._pnp:
             share = self._scale * self.setting.samples / self.setting.padded
             zeroth = share * signals.mean(dim=-1, keepdim=True)
@@ -185,13 +202,14 @@ class TimeFrequencyScattering(ScatteringPlan):
             zeroth = self._low_pass(spectrum, table)
         blocks = [zeroth, first]
         scalogram = spectra[0][:, :0]
-        for n2, bins, joining in self._steps:
+        for n2, bins, joining in self._steps(self._slow if wanted is None else list(wanted)):
             # Each wavelet takes over what the one before it used: channels join, bins go. So
             # no gradient is accumulated over more bins than it comes from.
             joined = [spectra[rate][:, members, :bins] for rate, members in joining]
             scalogram = torch.cat([scalogram[..., :bins], *joined], dim=-2)
-            blocks.append(self._second_order(scalogram, n2, table))
-        return torch.cat(blocks, dim=-2).index_select(-2, self._ranks)
+            operator = self._operator(n2, table, None if wanted is None else wanted[n2])
+            blocks.append(self._second_order(scalogram, n2, operator, table))
+        return blocks
 
     def _check(self, name, x, *, half=False) -> None:
         check.audio(name, x, half=half)
@@ -223,19 +241,16 @@ class TimeFrequencyScattering(ScatteringPlan):
             spectra.append(analyse(moduli))
             if self._first_is_global:
                 inside = moduli[..., self._supports[log2_stride]]
-                averages.append((inside @ table(f"weights{log2_stride}")).unsqueeze(-1))
+                averages.append(inside @ table(f"weights{log2_stride}"))
             else:
                 averages.append(self._low_pass(spectra[-1], table))
         return spectra, torch.cat(averages, dim=-2)
 
-    def _second_order(self, scalogram: Tensor, n2: int, table) -> Tensor:
+    def _second_order(self, scalogram: Tensor, n2: int, operator: Operator, table) -> Tensor:
         filters = self._band(f"second{n2}", table)
         signals = filter_band(scalogram[..., : filters.bins], filters)
-        if not self._second_is_global:
-            return self._low_pass(analyse(self._over_channels(signals, n2, table)), table)
         log2_stride = self._rate(self.setting.psi2[n2])
+        if log2_stride not in self._supports:
+            return self._low_pass(analyse(averaged_modulus(signals, operator, None)), table)
         inside = signals[..., self._supports[log2_stride]]
-        return self._over_channels(inside, n2, table, table(f"weights{log2_stride}"))
-
-    def _over_channels(self, signals: Tensor, n2: int, table, weights=None) -> Tensor:
-        return averaged_modulus(signals, self._operator(n2, table), weights)
+        return averaged_modulus(inside, operator, table(f"weights{log2_stride}"))

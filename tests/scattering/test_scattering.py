@@ -9,7 +9,7 @@ from reference import reference as path_of
 from scattering_oracle import scatter_globally
 
 from sotlib.losses import JTFSLoss, jtfs_distance, jtfs_features
-from sotlib.scattering import TimeFrequencyScattering, modulus, transform
+from sotlib.scattering import TimeFrequencyScattering, modulus, plan, transform
 
 SMALL = {"J": 6, "Q": (8, 1), "J_fr": 2}
 TINY = {"J": 4, "Q": (2, 1), "J_fr": 1}
@@ -190,6 +190,22 @@ def test_batches_equal_a_loop_whatever_the_chunks(monkeypatch, setting, chunk):
     monkeypatch.setattr(modulus, "CHUNK_ON_CPU", chunk)
     monkeypatch.setattr(transform, "AT_ONCE_ON_CPU", chunk)
     torch.testing.assert_close(scattering(x), loop, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("T", [1, 4, 48, 256, 512])
+@pytest.mark.parametrize("F", [0, 4, "global"])
+def test_frames_as_sums_over_time_equal_those_of_a_low_pass_in_fourier(monkeypatch, T, F):
+    x, direction = noise(2, 256)
+    results = []
+    for few in (0, 2**20):
+        monkeypatch.setattr(plan, "FEW", few)
+        scattering = TimeFrequencyScattering(256, **SMALL, T=T, F=F)
+        assert bool(scattering._supports) == bool(few)
+        S, change = torch.func.jvp(scattering, (x,), (direction,))
+        (gradient,) = torch.func.vjp(scattering, x)[1](torch.ones_like(S))
+        results.append((S, change, gradient))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-7, atol=1e-9 * float(theirs.abs().max()))
 
 
 def test_strided_and_empty_batches():
