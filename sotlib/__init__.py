@@ -18,6 +18,7 @@ from sotlib.losses import (
     SlicedSpectrogramLoss,
     SpectralLoss,
     UnbalancedWasserstein1DLoss,
+    VariableLengthLoss,
     Wasserstein1DLoss,
     jtfs_distance,
     jtfs_features,
@@ -68,6 +69,7 @@ from sotlib.transforms import (
     MelSpectrogram,
     Transform,
     WeightedTransform,
+    mid_side,
 )
 from sotlib.transport import (
     ConvergenceWarning,
@@ -120,6 +122,7 @@ __all__ = [
     "TimeFrequencyScattering",
     "Transform",
     "UnbalancedWasserstein1DLoss",
+    "VariableLengthLoss",
     "Wasserstein1DLoss",
     "WeightedTransform",
     "arpeggio",
@@ -136,6 +139,7 @@ __all__ = [
     "jtfs_features",
     "linear_binning",
     "log_spectral_distance",
+    "mid_side",
     "modal_decays",
     "modal_frequencies",
     "multi_scale_spectral_distance",

@@ -141,6 +141,17 @@ CASES = {
     "Wasserstein1DLoss quantiles": Case(made(SOT, "identity", return_quantiles=True), spectra),
     "MultiResolutionSOTLoss": Case(made(sotlib.MultiResolutionSOTLoss, **SIZES), signals),
     "MultiResolutionSTFTLoss": Case(made(sotlib.MultiResolutionSTFTLoss, **SIZES), signals),
+    "MultiResolutionSTFTLoss, mel": Case(
+        made(sotlib.MultiResolutionSTFTLoss, **SIZES, n_mels=(8, 8), sample_rate=16000), signals
+    ),
+    "VariableLengthLoss": Case(
+        lambda: Around(
+            sotlib.VariableLengthLoss(sotlib.SpectralLoss(fft_size=256, reduction="none")),
+            lambda loss, x, y: loss(x, y, lengths=[1024, 700, 1024]),
+        ),
+        signals,
+    ),
+    "mid_side": Case(given(sotlib.mid_side), signal),
     "SpectralLoss": Case(made(sotlib.SpectralLoss, p=2), signals),
     "MultiScaleSpectralLoss": Case(made(sotlib.MultiScaleSpectralLoss), signals),
     "MultiScaleSpectralLoss spectra": Case(

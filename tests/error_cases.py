@@ -58,6 +58,7 @@ def calls():
     drums = sotlib.DrumSounds("validation", samples=64)
     arpeggios = sotlib.Arpeggios("validation", samples=64)
     table = sotlib.Transform(8000)
+    each = sotlib.SpectralLoss(fft_size=256, hop_length=64, reduction="none")
     tone = {"samples": 64, "sample_rate": 8000, "dtype": torch.float32, "device": "cpu"}
     sot = Wasserstein1DLoss
     identity = spectra | {"x_positions": draw(8), "y_positions": draw(8)}
@@ -90,6 +91,9 @@ def calls():
         "MultiResolutionSOTLoss": Call(sotlib.MultiResolutionSOTLoss, SIZES),
         "MultiResolutionSOTLoss.forward": Call(sotlib.MultiResolutionSOTLoss(**SIZES), pair),
         "MultiResolutionSTFTLoss": Call(sotlib.MultiResolutionSTFTLoss, SIZES),
+        "MultiResolutionSTFTLoss mel": Call(
+            sotlib.MultiResolutionSTFTLoss, SIZES | {"n_mels": (8, 8), "sample_rate": 16000.0}
+        ),
         "MultiResolutionSTFTLoss.forward": Call(sotlib.MultiResolutionSTFTLoss(**SIZES), pair),
         "SpectralLoss": Call(sotlib.SpectralLoss, {}),
         "SpectralLoss.forward": Call(sotlib.SpectralLoss(), pair),
@@ -116,6 +120,11 @@ def calls():
         "UnbalancedWasserstein1DLoss.forward": Call(
             sotlib.UnbalancedWasserstein1DLoss(stft, reach=300.0), pair
         ),
+        "VariableLengthLoss": Call(sotlib.VariableLengthLoss, {"loss": each}),
+        "VariableLengthLoss.forward": Call(
+            sotlib.VariableLengthLoss(each), pair | {"lengths": [1000, 1100]}
+        ),
+        "mid_side": Call(sotlib.mid_side, {"x": x[:2]}),
         "JTFSLoss": Call(sotlib.JTFSLoss, {"scattering": scattering, "random_paths": 2, "seed": 0}),
         "JTFSLoss.forward": Call(sotlib.JTFSLoss(scattering), pair),
         "jtfs_distance": Call(sotlib.jtfs_distance, pair | {"scattering": scattering}),

@@ -86,6 +86,7 @@ FINE = {
     # A transform, as any layer, passes on what a network gives; losses refuse it.
     **{f"{name}.forward.x": PASSED_ON for name in PASSING},
     "STFT.shape.x": PASSED_ON,
+    "mid_side.x": {*PASSED_ON, "empty"},
     "AdaptiveDamping.step.validation_loss": {*PASSED_ON, "huge", "minus", "tiny"},
     **{f"{name}.batch.indices": {"empty"} for name in ("DrumSounds", "Arpeggios")},
     "Transform.add_table.name": {"text"},

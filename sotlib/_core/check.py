@@ -90,7 +90,7 @@ def resolutions(fft_sizes, hop_lengths, win_lengths):
             "fft_sizes, hop_lengths and win_lengths must have the same number of entries; got "
             f"{len(fft_sizes)}, {len(hop_lengths)} and {len(win_lengths)}."
         )
-    return zip(*sequences, strict=True)
+    return list(zip(*sequences, strict=True))
 
 
 def instance(name, value, kind, cure=""):

@@ -9,6 +9,7 @@ from sotlib.losses.sot import Wasserstein1DLoss
 from sotlib.losses.spectral import SpectralLoss
 from sotlib.losses.time_frequency import SinkhornSpectrogramLoss, SlicedSpectrogramLoss
 from sotlib.losses.unbalanced import UnbalancedWasserstein1DLoss
+from sotlib.losses.variable_length import VariableLengthLoss
 
 __all__ = [
     "JTFSLoss",
@@ -20,6 +21,7 @@ __all__ = [
     "SlicedSpectrogramLoss",
     "SpectralLoss",
     "UnbalancedWasserstein1DLoss",
+    "VariableLengthLoss",
     "Wasserstein1DLoss",
     "jtfs_distance",
     "jtfs_features",

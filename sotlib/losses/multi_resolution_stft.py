@@ -9,6 +9,7 @@ from sotlib._core import check
 from sotlib.losses._convergence_terms import ConvergenceTerms
 from sotlib.losses._signals import Reduction, checked_reduction, reduced, signal_pair
 from sotlib.losses._spectral_difference import spectral_difference
+from sotlib.transforms.mel import MelSpectrogram
 from sotlib.transforms.stft import STFT
 
 TERMS = ConvergenceTerms(floor=1e-8)
@@ -22,7 +23,8 @@ class MultiResolutionSTFTLoss(nn.Module):
        + \mathrm{mean} \, | \log |Y_\gamma| - \log |X_\gamma| |
 
     for each sound. With its defaults this is the loss of that name in the package auraloss, for
-    one sound; some of its versions take the norms over all sounds of a batch together.
+    one sound; some of its versions take the norms over all sounds of a batch together. With
+    `n_mels` it is its mel variant, with as many bands as each resolution can fill.
 
     Parameters
     ----------
@@ -30,6 +32,11 @@ class MultiResolutionSTFTLoss(nn.Module):
         One entry per resolution.
     win_lengths : sequence of int, default (600, 1200, 240)
         The same.
+    n_mels : sequence of int, optional
+        Numbers of mel bands, one for each resolution; without them, all bins are compared. The
+        bands add up magnitudes (see `MelSpectrogram`).
+    sample_rate : float, optional
+        In Hz, needed with `n_mels`.
     reduction : {'mean', 'sum', 'none'}, default 'mean'
         Over sounds; 'none' gives one value for each, `(batch,)` or `(batch, channels)`.
 
@@ -64,25 +71,62 @@ class MultiResolutionSTFTLoss(nn.Module):
         fft_sizes: Sequence[int] = (1024, 2048, 512),
         hop_lengths: Sequence[int] = (120, 240, 50),
         win_lengths: Sequence[int] = (600, 1200, 240),
+        n_mels: Sequence[int] | None = None,
+        sample_rate: float | None = None,
         reduction: Reduction = "mean",
     ):
         super().__init__()
         self.reduction = checked_reduction(reduction)
-        self.transforms = nn.ModuleList(
-            STFT(
-                fft_size=size,
-                hop_length=hop,
-                win_length=width,
-                window="hann",
-                square_magnitude=True,
-            )
-            for size, hop, width in check.resolutions(fft_sizes, hop_lengths, win_lengths)
-        )
+        resolutions = check.resolutions(fft_sizes, hop_lengths, win_lengths)
+        self.in_bands = n_mels is not None
+        if n_mels is not None:
+            transforms = _in_bands(resolutions, n_mels, sample_rate)
+        elif sample_rate is not None:
+            raise ValueError("sample_rate is of use with n_mels alone; give n_mels, too.")
+        else:
+            transforms = [
+                STFT(
+                    fft_size=size,
+                    hop_length=hop,
+                    win_length=width,
+                    window="hann",
+                    square_magnitude=True,
+                )
+                for size, hop, width in resolutions
+            ]
+        self.transforms = nn.ModuleList(transforms)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Compare signals `(samples,)`, `(batch, samples)` or `(batch, channels, samples)`."""
         a, b = signal_pair(x, y)
         with torch.autocast(x.device.type, enabled=False):
-            values = [spectral_difference(a, stft(b), stft, TERMS) for stft in self.transforms]
+            values = [self._compare(a, b, transform) for transform in self.transforms]
         total = torch.stack(values).mean(0)
         return reduced(total, self.reduction, x.shape[:-1])
+
+    def _compare(self, a, b, transform):
+        if self.in_bands:
+            return TERMS.difference(transform(a).square(), transform(b).square())
+        return spectral_difference(a, transform(b), transform, TERMS)
+
+
+def _in_bands(resolutions, n_mels, sample_rate):
+    n_mels = check.counts("n_mels", n_mels)
+    if len(n_mels) != len(resolutions):
+        raise ValueError(
+            f"n_mels must have an entry for each of the {len(resolutions)} resolutions; "
+            f"got {len(n_mels)}."
+        )
+    if sample_rate is None:
+        raise ValueError("sample_rate is needed with n_mels, in Hz.")
+    return [
+        MelSpectrogram(
+            fft_size=size,
+            hop_length=hop,
+            win_length=width,
+            n_mels=bands,
+            sample_rate=sample_rate,
+            square_magnitude=False,
+        )
+        for (size, hop, width), bands in zip(resolutions, n_mels, strict=True)
+    ]

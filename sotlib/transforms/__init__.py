@@ -3,6 +3,7 @@
 from sotlib.transforms.base import Transform
 from sotlib.transforms.cqt import CQT
 from sotlib.transforms.mel import MelSpectrogram
+from sotlib.transforms.stereo import mid_side
 from sotlib.transforms.stft import STFT
 from sotlib.transforms.weighting import WeightedTransform
 
@@ -12,4 +13,5 @@ __all__ = [
     "MelSpectrogram",
     "Transform",
     "WeightedTransform",
+    "mid_side",
 ]

@@ -22,6 +22,8 @@ class MelSpectrogram(Transform):
         Number of bands between 0 Hz and half the sample rate.
     sample_rate : float, default 22050
         In Hz.
+    win_length : int, optional
+        As for `STFT`.
     square_magnitude : bool, default True
         Bands add up power, or magnitude if False.
 
@@ -53,6 +55,7 @@ class MelSpectrogram(Transform):
         hop_length: int = 256,
         n_mels: int = 128,
         sample_rate: float = 22050,
+        win_length: int | None = None,
         square_magnitude: bool = True,
     ):
         super().__init__(sample_rate)
@@ -61,6 +64,7 @@ class MelSpectrogram(Transform):
         self.stft = STFT(
             fft_size=fft_size,
             hop_length=hop_length,
+            win_length=win_length,
             window="hann",
             sample_rate=sample_rate,
             square_magnitude=square_magnitude,

@@ -2,6 +2,8 @@
 
 import math
 
+import librosa
+import numpy as np
 import pytest
 import torch
 
@@ -145,3 +147,49 @@ def test_wrong_options_are_named(options, message):
 def test_short_signals_are_named():
     with pytest.raises(ValueError, match="x is too short for STFT"):
         MultiResolutionSTFTLoss()(torch.zeros(1000), torch.zeros(1000))
+
+
+MEL = {"n_mels": (64, 80, 32), "sample_rate": 16000.0}
+
+
+@pytest.mark.parametrize("gain", [0.5, 3.0])
+def test_in_bands_a_gain_gives_its_closed_form(generator, gain):
+    x = noise(generator, 2, 4096)
+    expected = abs(gain - 1) + abs(math.log(gain))
+    torch.testing.assert_close(
+        MultiResolutionSTFTLoss(**MEL)(gain * x, x), torch.tensor(expected).double()
+    )
+
+
+def test_bands_agree_with_the_definition(generator):
+    x, y = noise(generator, 3000), noise(generator, 3000)
+    total = 0.0
+    for (size, hop, width), bands in zip(RESOLUTIONS, MEL["n_mels"], strict=True):
+        filters = librosa.filters.mel(
+            sr=16000, n_fft=size, n_mels=bands, htk=True, norm=None, dtype=np.float64
+        )
+        a, b = (
+            filters
+            @ np.abs(
+                librosa.stft(
+                    signal.numpy(), n_fft=size, hop_length=hop, win_length=width, pad_mode="reflect"
+                )
+            )
+            for signal in (x, y)
+        )
+        total += np.linalg.norm(b - a) / np.linalg.norm(b) + np.abs(np.log(b / a)).mean()
+    assert float(MultiResolutionSTFTLoss(**MEL)(x, y)) == pytest.approx(total / 3, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_mels": (64, 32), "sample_rate": 16000}, "n_mels must have an entry for each of the 3"),
+        ({"n_mels": 64, "sample_rate": 16000}, "n_mels must be a sequence"),
+        ({"n_mels": (64, 80, 32)}, "sample_rate is needed with n_mels"),
+        ({"sample_rate": 16000}, "sample_rate is of use with n_mels alone"),
+    ],
+)
+def test_wrong_bands(options, message):
+    with pytest.raises(ValueError, match=message):
+        MultiResolutionSTFTLoss(**options)
