@@ -3,6 +3,7 @@
 The book beside this library explains each of them: what it computes, why, and what the papers show.
 """
 
+from sotlib._core.check import unchecked
 from sotlib.datasets import (
     Arpeggios,
     DrumSounds,
@@ -157,6 +158,7 @@ __all__ = [
     "sliced_wasserstein",
     "soft_argmax",
     "unbalanced_wasserstein_1d",
+    "unchecked",
     "unit_to_hz",
     "wasserstein_1d",
     "wasserstein_circle",

@@ -2,6 +2,9 @@
 
 import math
 import numbers
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import torch
@@ -213,8 +216,50 @@ def level(name, signal):
     return signal
 
 
+_LOOKS = ContextVar("looks", default=True)
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Leave out all checks that look at values, so that a GPU need not be waited for.
+
+    By default every function and loss looks whether what it is given is finite, not negative where
+    it must not be, and so on, and says what is wrong. On a GPU each look waits for what was begun
+    before. In this context, which holds for the thread that enters it, values are taken as they
+    are: what is not finite gives NaN. Types, shapes and options are checked all the same.
+
+    Notes
+    -----
+    Sinkhorn's iterations look whether they have converged, which waits too.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sotlib import SpectralLoss, unchecked
+    >>> x = torch.full((4096,), torch.nan)
+    >>> with unchecked():
+    ...     SpectralLoss()(x, x)
+    tensor(nan)
+    """
+    token = _LOOKS.set(False)
+    try:
+        yield
+    finally:
+        _LOOKS.reset(token)
+
+
+def looks():
+    """Whether values may be looked at, see `unchecked`."""
+    return _LOOKS.get()
+
+
 def holds_anywhere(condition):
-    """Whether a boolean tensor is True anywhere; False where vmap forbids looking at values."""
+    """Whether a boolean tensor is True anywhere; False where nothing is to be looked at.
+
+    That is under `unchecked` and under vmap, which forbids it.
+    """
+    if not looks():
+        return False
     try:
         return bool(condition.any())
     except RuntimeError as error:

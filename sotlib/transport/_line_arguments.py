@@ -61,7 +61,7 @@ def _sort(masses, positions, masses_name, name, period):
     positions = positions if positions.ndim == 1 else full  # in their own precision
     if period:
         positions = positions.remainder(period)
-    if batched(positions) or (positions.diff(dim=-1) < 0).any():
+    if batched(positions) or not check.looks() or (positions.diff(dim=-1) < 0).any():
         positions, order = positions.sort(dim=-1)
         masses = masses.gather(-1, order.expand(masses.shape))
     return masses, positions

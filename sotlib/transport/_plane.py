@@ -46,7 +46,7 @@ def _axis(name, values, size, noun, device):
             f"{name} must have one value for each of the {size} {noun} of the mass, "
             f"got shape {tuple(values.shape)}"
         )
-    if (values.diff() <= 0).any():
+    if check.holds_anywhere(values.diff() <= 0):
         raise ValueError(f"{name} must increase strictly; sort it and the mass along with it")
     return values
 

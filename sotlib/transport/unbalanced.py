@@ -18,6 +18,7 @@ The second is found exactly, see `_line_shooting.py`. Its gradient by a mass is
 import math
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from sotlib._core import check
@@ -115,8 +116,9 @@ def unbalanced_cost(a, b, positions, positions_b, *, reach, p, names=NAMES):
     _, _, u, v = arguments
     if not (batched(u) or batched(v)):
         ends = u[..., -1] - v[..., 0], v[..., -1] - u[..., 0]
-        least = max(float(end.detach().max()) for end in ends) / FARTHEST ** (1 / p)
-        if not reach >= least:
+        farthest = torch.maximum(*(end.detach().max() for end in ends))
+        if check.holds_anywhere(~(farthest <= reach * FARTHEST ** (1 / p))):
+            least = float(farthest) / FARTHEST ** (1 / p)
             raise ValueError(
                 f"reach is too small beside distances as between {names[2]}: with p = {p:g} it "
                 f"must be at least {least:.3g}; got {reach:g}."

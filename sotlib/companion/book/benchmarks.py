@@ -1,14 +1,17 @@
 """The page of benchmarks, written from the records under ``results/benchmarks/``."""
 
-import io
 import json
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from sotlib.companion.benchmarks import QUANTITIES, check_results
+from sotlib.companion.book import headlines
 from sotlib.companion.book._common import BookError
+from sotlib.companion.book._drawings import svg
 from sotlib.companion.book.status import describe
 from sotlib.companion.records import RecordError, read_records
 from sotlib.companion.show.table import markdown_table
@@ -25,12 +28,11 @@ that `make bench` records under `results/benchmarks/`; nothing is typed in.
 
 All contestants of a task are called before and then take turns in one process; a time is the median
 of their turns, and a turn of something fast is the mean of many calls. The number is the quotient
-to sotlib's: **3 × means that it takes three times as long**, below 1 it is faster. {absolute}To get
-numbers for your machine, run `make bench` and `make book`. How threads wait and memory is kept is
-set in the `Makefile`, for all contestants alike.
+to sotlib's: **3 × means that it takes three times as long**, below 1 it is faster. Milliseconds are
+those of the machine named below each table. All runs are those of a plain script: torch's defaults,
+no variable set. To get numbers for your machine, run `make bench` and `make book`.
 
 """
-_ABSOLUTE = "Times on a GPU are given in milliseconds too. "
 _NONE = "Nothing is recorded so far: run `make bench`.\n"
 
 
@@ -40,20 +42,25 @@ def files(folder: Path) -> dict[str, str]:
         records = read_records(folder, kind="benchmark")
     except RecordError as error:
         raise BookError(str(error)) from None
-    sections, found, on_gpu = [], {}, False
+    sections, found = [], {}
     for name, record in records.items():
         if not re.fullmatch(r"[\w-]+", name):
             raise BookError(f"{folder / name}.json: a name is of letters, digits, - and _")
         try:
             check_results(record["results"])
             sections.append(_section(name, record))
-            on_gpu |= record["results"]["device"] == "cuda"
             if record["results"].get("growth"):
                 found[f"{NAME}-{name}.svg"] = _plot(record["results"]["growth"])
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise BookError(f"the record {folder / name}.json is damaged: {error}") from None
-    intro = _INTRO.format(absolute=_ABSOLUTE if on_gpu else "")
-    return {NAME: "\n".join([intro, *(sections or [_NONE])]), **found}
+    intro = [_INTRO]
+    if bars := headlines.found(records):
+        found[f"{NAME}-headlines.svg"] = headlines.picture(bars)
+        words = "; ".join(f"{label}: {ratio:.3g} times" for label, ratio in bars)
+        intro.append(
+            _image("headlines", f"Bars. {words}.", "Work by sotlib beside the package named.")
+        )
+    return {NAME: "\n".join([*intro, *(sections or [_NONE])]), **found}
 
 
 def _section(name: str, record: Mapping) -> str:
@@ -69,16 +76,16 @@ def _section(name: str, record: Mapping) -> str:
 def _table(results: Mapping) -> str:
     """A row for each contestant, its task named once."""
     quantities = {key for row in results["rows"] for key in QUANTITIES if key in row}
-    on_gpu = results["device"] == "cuda"
-    columns = ["task", "what", "relative to sotlib", *(["milliseconds"] if on_gpu else [])]
+    columns = ["task", "what", "relative to sotlib"]
+    columns += ["milliseconds"] if "seconds" in quantities else []
     columns += ["megabytes"] if "megabytes" in quantities else []
     rows, task = [], None
     for row in results["rows"]:
         ratio = row["ratio"]
         cells = [plain(row["task"]) if row["task"] != task else "", plain(row["name"])]
         cells.append("1" if ratio == 1 else f"{ratio:.0f} ×" if ratio >= 10 else f"{ratio:.2g} ×")
-        if on_gpu:
-            cells.append(f"{1e3 * row['seconds']:.3g}" if "seconds" in row else "")
+        if "seconds" in quantities:
+            cells.append(_milliseconds(row["seconds"]) if "seconds" in row else "")
         if "megabytes" in quantities:
             cells.append(f"{row['megabytes']:.0f}" if "megabytes" in row else "")
         rows.append(cells)
@@ -89,18 +96,41 @@ def _table(results: Mapping) -> str:
 def _figure(name: str, growth: Mapping) -> list[str]:
     series = [s for s in growth["series"] if s["sizes"]]
     words = "; ".join(f"{s['name']}: {_factor(s)}" for s in series)
-    alt = " ".join(f"Time against {growth['size']}. {words}.".split())
-    size = plain(growth["size"])
-    return [
+    caption = (
+        f"How cost grows with the {plain(growth['size'])}, relative to sotlib's at the smallest "
+        "size. In brackets: the exponent, the slope of a line through the larger half of the sizes."
+    )
+    return [_image(name, f"Time against {growth['size']}. {words}.", caption)]
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.0f}" if seconds >= 1 else f"{1e3 * seconds:.3g}"
+
+
+def _image(name: str, alt: str, caption: str) -> str:
+    lines = [
         f"```{{figure}} {Path(NAME).name}-{name}.svg",
         f":name: fig-bench-{name}",
         ":class: drawn",
-        f":alt: {json.dumps(alt, ensure_ascii=False)}",  # plain text already
+        f":alt: {json.dumps(' '.join(alt.split()), ensure_ascii=False)}",  # plain text already
         "",
-        f"How cost grows with the {size}, relative to sotlib's at the smallest size.",
+        caption,
         "```",
         "",
     ]
+    return "\n".join(lines)
+
+
+def exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
+    """Slope of the logarithms, by least squares over the larger half of the sizes.
+
+    Examples
+    --------
+    >>> round(exponent([1, 2, 4, 8], [5, 4, 16, 64]), 6)
+    2.0
+    """
+    half = min(len(sizes) // 2, len(sizes) - 2)
+    return float(np.polyfit(np.log(sizes[half:]), np.log(seconds[half:]), 1)[0])
 
 
 def _factor(series: Mapping) -> str:
@@ -109,20 +139,18 @@ def _factor(series: Mapping) -> str:
 
 
 def _plot(growth: Mapping) -> str:
-    """A figure as SVG with the same bytes every time."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-    from sotlib.companion.show.style import settings
-
     unit = growth["series"][0]["seconds"][0]
-    with mpl.rc_context(settings()):
-        figure = Figure()
+
+    def draw(figure):
         axes = figure.add_subplot()
         for series, marker in zip(growth["series"], "osD^vP*X" * 4, strict=False):
             relative = [seconds / unit for seconds in series["seconds"]]
-            axes.loglog(series["sizes"], relative, marker=marker, label=_label(series["name"]))
+            label = _label(series["name"])
+            if len(series["sizes"]) > 1:
+                label += f" ({exponent(series['sizes'], series['seconds']):.2f})"
+            axes.loglog(series["sizes"], relative, marker=marker, label=label)
         sizes = sorted({size for series in growth["series"] for size in series["sizes"]})
         axes.xaxis.set_major_locator(FixedLocator(sizes))
         axes.xaxis.set_major_formatter(ScalarFormatter())
@@ -130,9 +158,8 @@ def _plot(growth: Mapping) -> str:
         axes.set_xlabel(_label(growth["size"]))
         axes.set_ylabel("time, relative")
         axes.legend()
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
-    return buffer.getvalue()
+
+    return svg(draw)
 
 
 def _label(text: str) -> str:
