@@ -68,6 +68,10 @@ def losses() -> list[dict]:
         "sotlib, the same with eight": random_step(JTFSLoss(ours, random_paths=8)),
         "scrapl-loss, one random path": one_path_step(),
     }
+    # Of all that is padded: forward, again for the gradient, and back.
+    times["the matrix products over channels alone"] = matrix_products(
+        ours, times=3, samples=ours.setting.padded
+    )
     rows = compare(what, times, repeats=3)
     memory = {name: added_megabytes(step) for name, step in steps.items()}
     known = {name: value for name, value in memory.items() if value is not None}
@@ -131,18 +135,18 @@ def fourier_transforms(scattering):
     return lambda: [torch.fft.rfft(x) for x in real] + [torch.fft.ifft(band) for band in bands]
 
 
-def matrix_products(scattering):
+def matrix_products(scattering, times=1, samples=None):
     """A function that does the convolutions over channels of one forward pass, nothing else."""
-    s = scattering.setting
+    s, samples = scattering.setting, samples or scattering.setting.samples
     table = scattering.tables(torch.float32)
     matrices = [table(f"convolve{n2}") for n2 in range(len(s.psi2)) if s.channels(n2)]
     signals = [
-        torch.randn(2, channels, length * s.samples // s.padded)  # real and imaginary parts
+        torch.randn(2, channels, length * samples // s.padded)  # real and imaginary parts
         for channels, length in shapes(scattering)[1]
     ]
 
     def multiply():
-        for matrix, signal in zip(matrices, signals, strict=True):
+        for matrix, signal in times * list(zip(matrices, signals, strict=True)):
             for part in signal.split(1024, dim=-1):
                 matrix @ part
 
