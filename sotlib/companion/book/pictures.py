@@ -32,11 +32,11 @@ def is_heat_map(svg: str) -> bool:
 
 
 def compact(text: str) -> str:
-    """Text with its SVG elements in fewer bytes: coordinates to a hundredth of a point.
+    r"""Text with its SVG elements in fewer bytes: coordinates to a hundredth of a point.
 
     Examples
     --------
-    >>> compact('<svg><!-- a -->\\n <path d="M 1.23456 2 \\nL 3.000001 -4.5 "/>\\n</svg>')
+    >>> compact('<svg><!-- a -->\n <path d="M 1.23456 2 \nL 3.000001 -4.5 "/>\n</svg>')
     '<svg><path d="M 1.23 2 L 3 -4.5 "/></svg>'
     """
     return re.sub(r"<svg\b.*?</svg>", lambda match: _compact_svg(match[0]), text, flags=re.S)

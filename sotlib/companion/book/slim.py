@@ -25,6 +25,7 @@ _MATHJAX = (
     "sre/mathmaps/nemeth.json",
 )
 _SOURCE_MAP = re.compile(r"\n?(//|/\*)# sourceMappingURL=\S+?( ?\*/)?\s*$")
+_THUMBNAIL = re.compile(r'<img (?=[^>]*class="[^"]*thumbnail)(?![^>]*loading=)')
 _IMAGE = re.compile(r"(?<=_images/)[\w.-]+")
 
 
@@ -75,8 +76,9 @@ def _merge_equal_pictures(html: Path) -> None:
         if kept != path.name:
             instead[path.name] = kept
             path.unlink()
-    for page in html.rglob("*.html") if instead else ():
+    for page in html.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         merged = _IMAGE.sub(lambda match: instead.get(match[0], match[0]), text)
+        merged = _THUMBNAIL.sub('<img loading="lazy" ', merged)
         if merged != text:
             page.write_text(merged, encoding="utf-8")
