@@ -89,7 +89,7 @@ def test_time_grows_with_words_but_not_with_solutions():
 def test_only_listed_pages_are_written(tmp_path):
     layout = Layout(tmp_path, tmp_path / "_build")
     pages = [page_of(CHAPTER), Page("appendix/status", None, "")]
-    context = Context(layout, pages, {}, {}, "smoke")
+    context = Context(layout, pages, {}, {"papers": {}}, "smoke")
     assert set(generate(context)) == {"appendix/status"}
     pages.append(Page("appendix/for-teachers", None, ""))
     write_atomically(layout.source / "appendix/for-teachers.md", teachers.MARK)

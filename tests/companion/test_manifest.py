@@ -6,9 +6,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 from tiny_book import CELL, ENTRY, HEADER, NOT_BUILT, manifest_text, page_of
 
-from sotlib.companion.book import BookError, chapters, manifest
+from sotlib.companion.book import BookError, chapters, front, manifest, reproduction
 from sotlib.companion.book._common import Layout
 from sotlib.companion.book.generated import PAGES
 from sotlib.companion.files import write_atomically
@@ -21,6 +22,12 @@ from sotlib.companion.files import write_atomically
         ({}, {"error": -2e-4}, "smoke", "reproduced"),
         ({}, {"error": 2e-3}, "smoke", "differs"),
         ({}, {"error": float("nan")}, "smoke", "differs"),
+        (
+            {"checks": [ENTRY["checks"][0] | {"optional": True}]},
+            {"error": float("nan")},
+            "smoke",
+            "not compared here",
+        ),
         ({"scale": "paper"}, {"error": 2e-4}, "laptop", "reduced"),
         ({"scale": "paper"}, {"error": 2e-4}, "paper", "reproduced"),
         ({"budget": "reduced"}, {"error": 2e-4}, "paper", "reduced"),
@@ -44,6 +51,119 @@ from sotlib.companion.files import write_atomically
 def test_status_is_computed(change, measured, scale, expected):
     assert manifest.status(ENTRY | change, measured, scale=scale) == expected
     assert expected in manifest.STATUSES
+
+
+CLAIM = {
+    "id": "better",
+    "paper": "sot",
+    "claim": "a is better.",
+    "published": "no numbers",
+    "ours": "{a:.1f} against {b:.1f}",
+    "chapter": "part/one",
+    "checks": [{"glue": "a", "above": "b"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "measured", "expected"),
+    [
+        ({}, {"a": 2.0, "b": 1.0}, "✓"),
+        ({}, {"a": 1.0, "b": 1.0}, "✗"),
+        ({}, {"a": float("nan"), "b": 1.0}, "✗"),
+        ({"checks": [{"glue": "a", "below": 3}]}, {"a": 2.0}, "✓"),
+        ({"checks": [{"glue": "a", "below": "b"}]}, {"a": 2.0, "b": 1.0}, "✗"),
+        ({"checks": [{"glue": "a", "expected": 2, "tolerance": 0}]}, {"a": 2.0}, "✓"),
+        ({"checks": [*CLAIM["checks"], {"glue": "a", "above": 5}]}, {"a": 2.0, "b": 1.0}, "✗"),
+        (
+            {"checks": [{"glue": "a", "above": 1, "optional": True}]},
+            {"a": float("nan")},
+            "not compared here",
+        ),
+        ({"checks": []}, {}, "not testable"),
+    ],
+)
+def test_verdict_on_a_claim_is_computed(change, measured, expected):
+    assert manifest.verdict(CLAIM | change, measured) == expected
+    assert expected in manifest.VERDICTS
+
+
+def test_page_says_what_holds(executed):
+    """A claim with its numbers, the status with the count of checks, and each check's mark."""
+    record = {"error": 5e-3, "other": 1.0, "a": 2.0, "b": 3.0, "gone": float("nan")}
+    outputs = executed["part/one"].cells[-1].outputs
+    for name, value in record.items():
+        outputs.append(
+            nbformat.v4.new_output(
+                "display_data",
+                data={"text/plain": str(value)},
+                metadata={"scrapbook": {"name": name}},
+            )
+        )
+    checks = [
+        ENTRY["checks"][0],
+        {"glue": "other", "expected": 1, "tolerance": 0, "what": "other"},
+        {"glue": "gone", "tolerance": 1, "what": "gone", "optional": True},
+    ]
+    content = {
+        "papers": {"sot": {"title": "SOT", "citation": "S."}},
+        "entries": {"one": ENTRY | {"budget": "reduced", "checks": checks}},
+        "claims": [CLAIM | {"budget": "reduced"}],
+    }
+    text = reproduction.page(content, executed, scale="smoke")
+    claim, entry, *rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    assert "against 3.0" in claim
+    assert "✗ (reduced)" in claim
+    rows = [entry, *rows][1:]
+    assert "reduced, 1 of 2 checks hold" in rows[0]
+    assert "reproduction-fig-one.svg" in rows[0]
+    assert ["✗" in rows[1], "✓" in rows[2], "not compared here" in rows[3]] == [True] * 3
+    assert "nan" not in text
+    assert "Of 1 claims: 1 ✗. Of 1 figures and tables: 1 reduced." in text
+
+
+def test_first_page_has_a_card_with_its_number(executed):
+    executed["part/one"].cells[-1].outputs.append(
+        nbformat.v4.new_output(
+            "display_data", data={"text/plain": "7"}, metadata={"scrapbook": {"name": "a"}}
+        )
+    )
+    card = {
+        "idea": "I.",
+        "chapter": "part/one",
+        "picture": "fig-one",
+        "alt": "A.",
+        "of": "part/one",
+    }
+    card |= {"result": "Found {a:.0f}.", "start": "part/one"}
+    papers = {"sot": {"title": "SOT", "citation": "S.", "card": card}}
+    content = {"papers": papers, "entries": {}, "claims": []}
+    found = front.files(content, executed, scale="smoke")
+    assert "**Found 7.**" in found["front.txt"]
+    assert "<svg" in found["front-sot.svg"]
+    for change, message in (({"picture": "fig-x"}, "no picture fig-x"), ({"result": "{b}"}, "b")):
+        papers["sot"]["card"] = card | change
+        with pytest.raises(BookError, match=message):
+            front.files(content, executed, scale="smoke")
+
+
+def test_claims_of_the_book_are_of_its_chapters(root):
+    content = manifest.load(root / "book/manifest.yml")
+    for claim in content["claims"]:
+        assert (root / "book" / f"{claim['chapter']}.md").is_file()
+        # No number of ours is typed.
+        bare = re.sub(r"\{[^}]*\}", "", claim["ours"])
+        assert not re.search(r"\d+(\.\d+)? ?%|\d\.\d", bare)
+
+
+@pytest.mark.parametrize(
+    "change", [{"paper": "x"}, {"verdict": "✓"}, {"checks": [{"glue": "a"}]}, {"ours": None}]
+)
+def test_bad_claim_is_named(tmp_path, change):
+    claim = {key: value for key, value in (CLAIM | change).items() if value is not None}
+    text = manifest_text(ENTRY) + yaml.safe_dump({"claims": [claim]})
+    write_atomically(tmp_path / "manifest.yml", text)
+    with pytest.raises(BookError, match="claim"):
+        manifest.load(tmp_path / "manifest.yml")
 
 
 def test_status_needs_every_check_to_hold():

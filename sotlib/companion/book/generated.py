@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import nbformat
 
-from sotlib.companion.book import benchmarks, library, reproduction, status, teachers
+from sotlib.companion.book import benchmarks, front, library, reproduction, status, teachers
 from sotlib.companion.book._common import Layout, read_text
 from sotlib.companion.book.chapters import Page
 
@@ -33,7 +33,7 @@ def _teachers(context: Context) -> str:
 
 # By page name: the page's text, or with those of files beside it by path.
 PAGES: dict[str, Callable[[Context], str | dict[str, str]]] = {
-    reproduction.NAME: lambda c: reproduction.page(c.manifest, c.notebooks, scale=c.scale),
+    reproduction.NAME: lambda c: reproduction.files(c.manifest, c.notebooks, scale=c.scale),
     library.NAME: lambda _: library.page(),
     benchmarks.NAME: lambda c: benchmarks.files(c.layout.root / "results" / "benchmarks"),
     status.NAME: _status,
@@ -49,4 +49,4 @@ def generate(context: Context) -> dict[str, str]:
         if name in listed:
             written = write(context)
             found |= {name: written} if isinstance(written, str) else written
-    return found
+    return found | front.files(context.manifest, context.notebooks, scale=context.scale)

@@ -16,15 +16,25 @@ import yaml
 
 from sotlib.companion.book._common import PACKAGE, SCALES, BookError, read_text
 
-STATUSES = ("reproduced", "differs", "reduced", "published value unknown", "not yet")
+STATUSES = (
+    "reproduced",
+    "differs",
+    "reduced",
+    "not compared here",
+    "published value unknown",
+    "not yet",
+)
+VERDICTS = {"✓": "holds", "✗": "fails", "not compared here": "", "not testable": ""}
 STANDINGS = ("published", "config", "unknown")
 _REQUIRED = ("id", "paper", "label", "title", "chapter", "produced_by", "published", "standing")
 _OPTIONAL = ("figure", "checks", "scale", "budget", "note")
+_CLAIM = {"id", "paper", "claim", "published", "ours", "chapter", "figure", "budget", "checks"}
+_CLAIM_MAY = {"figure", "budget", "checks"}
 _GLUE_PREFIX = "application/papermill.record/"
 
 
 def load(path: str | Path | None = None) -> dict:
-    """Read and check the manifest: ``papers`` by key, and ``entries`` by ``id``.
+    """Read and check the manifest: ``papers`` by key, ``entries`` by ``id``, and ``claims``.
 
     By default it is that of the checkout that the working directory, or else the library, lies in.
     """
@@ -41,14 +51,17 @@ def load(path: str | Path | None = None) -> dict:
         if entry["id"] in entries:
             raise BookError(f"manifest: the id {entry['id']} is used twice")
         entries[entry["id"]] = entry
-    return {"papers": content["papers"], "entries": entries}
+    for claim in (claims := content.get("claims", [])):
+        _check_claim(claim, content["papers"])
+    return {"papers": content["papers"], "entries": entries, "claims": claims}
 
 
 def status(entry: Mapping, measured: Mapping[str, float], *, scale: str = "laptop") -> str:
     """How far the book has come with one figure or table, by the numbers that its chapter glued.
 
     ``"not yet"`` without a figure in the book; ``"published value unknown"`` where there is nothing
-    to compare with; ``"reduced"`` where the run was smaller than the comparison asks for; otherwise
+    to compare with; ``"not compared here"`` where no check could be made; ``"reduced"`` where the
+    run was smaller than the comparison asks for; otherwise
     ``"reproduced"`` if every check holds and ``"differs"`` if not.
 
     Examples
@@ -62,24 +75,66 @@ def status(entry: Mapping, measured: Mapping[str, float], *, scale: str = "lapto
         return "not yet"
     if entry["published"] == "unknown":
         return "published value unknown"
+    made = [holds(c, measured) for c in entry["checks"] if compared(c, measured)]
+    if not made:
+        return "not compared here"
     if entry.get("budget") == "reduced":
         return "reduced"
     if SCALES.index(scale) < SCALES.index(entry.get("scale", "laptop")):
         return "reduced"
-    return "reproduced" if all(holds(c, measured) for c in entry["checks"]) else "differs"
+    return "reproduced" if all(made) else "differs"
+
+
+def verdict(claim: Mapping, measured: Mapping[str, float]) -> str:
+    """Whether a published statement holds here: one of `VERDICTS`, from its checks alone."""
+    if not claim.get("checks"):
+        return "not testable"
+    if not all(compared(check, measured) for check in claim["checks"]):
+        return "not compared here"
+    return "✓" if all(holds(check, measured) for check in claim["checks"]) else "✗"
+
+
+def compared(check: Mapping, measured: Mapping[str, float]) -> bool:
+    """Whether there is a number: what is `optional` may be NaN where its data are not at hand."""
+    return not (check.get("optional") and math.isnan(_number(check["glue"], measured)))
 
 
 def holds(check: Mapping, measured: Mapping[str, float]) -> bool:
     """Whether a glued number is within its tolerance of what is published.
 
-    ``expected`` is the published number; without it the glued number is itself an error.
+    ``expected`` is the published number; without it the glued number is itself an error. Instead a
+    check may ask for more (``above``) or less (``below``) than a number, or than a glued one.
     A number that is not finite never holds.
     """
-    try:
-        value = measured[check["glue"]]
-    except KeyError:
-        raise BookError(f"manifest: no chapter glues the number {check['glue']!r}") from None
+    value = _number(check["glue"], measured)
+    if "above" in check:
+        return value > _number(check["above"], measured)
+    if "below" in check:
+        return value < _number(check["below"], measured)
     return math.isfinite(value) and abs(value - check.get("expected", 0)) <= check["tolerance"]
+
+
+def _number(name: str | float, measured: Mapping[str, float]) -> float:
+    if isinstance(name, int | float):
+        return name
+    try:
+        return measured[name]
+    except KeyError:
+        raise BookError(f"manifest: no chapter glues the number {name!r}") from None
+
+
+def filled(template: str, measured: Mapping[str, float]) -> str:
+    """Text with glued numbers in place of their names.
+
+    Examples
+    --------
+    >>> filled("{rpa-best:.0f} % of them", {"rpa-best": 44.3})
+    '44 % of them'
+    """
+    try:
+        return template.format_map(measured)
+    except (KeyError, ValueError, IndexError) as error:
+        raise BookError(f"manifest: {template!r} cannot be filled: {error}") from None
 
 
 def glued_numbers(notebook: nbformat.NotebookNode) -> dict[str, float]:
@@ -154,6 +209,21 @@ def _find() -> Path:
             if candidate.is_file():
                 return candidate
     raise BookError(f"book/manifest.yml was not found from {here} upwards: run in a checkout")
+
+
+def _check_claim(claim: object, papers: Mapping) -> None:
+    """Raise where a claim is incomplete."""
+    if not isinstance(claim, dict):
+        raise BookError(f"manifest: a claim must be a mapping, but there is {claim!r}")
+    if lacking := _CLAIM - _CLAIM_MAY - set(claim):
+        raise BookError(f"manifest: claim {claim.get('id')} lacks {sorted(lacking)}")
+    if claim["paper"] not in papers or set(claim) - _CLAIM:
+        raise BookError(f"manifest: claim {claim['id']}: unknown paper or field")
+    for check in claim.get("checks", []):
+        if "glue" not in check or len({"above", "below", "tolerance"} & set(check)) != 1:
+            raise BookError(
+                f"manifest: claim {claim['id']}: a check is above, below or a tolerance"
+            )
 
 
 def _check_entry(entry: object, papers: Mapping) -> None:

@@ -24,6 +24,8 @@ from sotlib.companion.book._common import (
     read_text,
 )
 from sotlib.companion.book.chapters import Page
+from sotlib.companion.book.pictures import prepared
+from sotlib.companion.book.slim import slim
 from sotlib.companion.files import write_atomically
 
 # The tools that decide how the same stage looks.
@@ -57,6 +59,7 @@ def build_site(
     rendered = _render(layout)
     if missing := missing_pages(rendered, pages):
         raise BookError(f"no HTML was written for: {', '.join(missing)} (log: {_log(layout)})")
+    slim(rendered)
     _swap(rendered, layout.html)
     write_atomically(stamp_file, json.dumps({"origin": origin, "site": _contents(layout.html)}))
     return True
@@ -75,7 +78,7 @@ def staged_files(
     }
     for page in pages:
         if page.name in notebooks:
-            text = nbformat.writes(notebooks[page.name])
+            text = nbformat.writes(prepared(notebooks[page.name]))
             files[f"{page.name}.ipynb"] = text.encode()
         else:
             files[f"{page.name}.md"] = generated.get(page.name, page.text).encode()

@@ -1,0 +1,84 @@
+"""Takes out of a rendered site what no page needs: two thirds of its bytes."""
+
+import fnmatch
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+
+from sotlib.companion.book._common import digest
+
+_STATIC = Path("_static")
+# Of MathJax: the one bundle that pages load, and what it fetches when a formula, its menu or a
+# screen reader asks for it.
+_MATHJAX = (
+    "tex-chtml.js",
+    "a11y/*",
+    "input/mml*",
+    "input/tex/extensions/*",
+    "output/chtml/fonts/woff-v2/*",
+    "output/svg.js",
+    "output/svg/fonts/*",
+    "sre/mathmaps/base.json",
+    "sre/mathmaps/en.json",
+    "sre/mathmaps/nemeth.json",
+)
+_SOURCE_MAP = re.compile(r"\n?(//|/\*)# sourceMappingURL=\S+?( ?\*/)?\s*$")
+_THUMBNAIL = re.compile(r'<img (?=[^>]*class="[^"]*thumbnail)(?![^>]*loading=)')
+_IMAGE = re.compile(r"(?<=_images/)[\w.-]+")
+
+
+def slim(html: Path) -> None:
+    """Slim a site in place: static files, notebooks to download, pictures that are there twice."""
+    # Translations of the theme, which its templates have used already.
+    shutil.rmtree(html / _STATIC / "locales", ignore_errors=True)
+    _keep_only(html / _STATIC / "mathjax", _MATHJAX)
+    for path in (html / _STATIC).rglob("*.map"):
+        _drop_source_map(path)
+    for path in (html / "_sources").rglob("*.ipynb"):
+        _drop_outputs(path)
+    _merge_equal_pictures(html)
+
+
+def _keep_only(folder: Path, patterns: tuple[str, ...]) -> None:
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        name = path.relative_to(folder).as_posix()
+        if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
+            path.unlink()
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _drop_source_map(path: Path) -> None:
+    """Delete a map from minified code to its source, and the line that leads to it."""
+    path.unlink()
+    code = path.with_suffix("")
+    if code.is_file():
+        code.write_text(_SOURCE_MAP.sub("\n", code.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _drop_outputs(path: Path) -> None:
+    """A downloaded notebook is there to be run; the page has its pictures and sounds."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, path)
+
+
+def _merge_equal_pictures(html: Path) -> None:
+    first: dict[str, str] = {}
+    instead = {}
+    for path in sorted((html / "_images").glob("*")):
+        kept = first.setdefault(digest(path.read_bytes()), path.name)
+        if kept != path.name:
+            instead[path.name] = kept
+            path.unlink()
+    for page in html.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        merged = _IMAGE.sub(lambda match: instead.get(match[0], match[0]), text)
+        merged = _THUMBNAIL.sub('<img loading="lazy" ', merged)
+        if merged != text:
+            page.write_text(merged, encoding="utf-8")
