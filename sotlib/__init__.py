@@ -26,6 +26,7 @@ from sotlib.losses import (
 from sotlib.matching import (
     AdaptiveDamping,
     ConstantDamping,
+    Damping,
     ParameterScaler,
     ScheduledDamping,
     SoundMatcher,
@@ -39,8 +40,10 @@ from sotlib.metrics import (
     raw_pitch_accuracy,
 )
 from sotlib.pitch import (
+    EncoderOutput,
     HarmonicAutoencoder,
     PitchEncoder,
+    Reconstruction,
     calibrate_pitch,
     equivariance_loss,
     hz_to_unit,
@@ -49,6 +52,7 @@ from sotlib.pitch import (
     unit_to_hz,
 )
 from sotlib.scattering import (
+    PathTable,
     TimeFrequencyScattering,
 )
 from sotlib.synths import (
@@ -97,7 +101,9 @@ __all__ = [
     "Arpeggios",
     "ConstantDamping",
     "ConvergenceWarning",
+    "Damping",
     "DrumSounds",
+    "EncoderOutput",
     "ExactTransport",
     "HarmonicAutoencoder",
     "HarmonicSignals",
@@ -109,7 +115,9 @@ __all__ = [
     "MultiScaleSpectralLoss",
     "PNPLoss",
     "ParameterScaler",
+    "PathTable",
     "PitchEncoder",
+    "Reconstruction",
     "RectangularDrum",
     "ScheduledDamping",
     "SinkhornResult",
