@@ -28,6 +28,7 @@ from sotlib.losses import (
 from sotlib.matching import (
     AdaptiveDamping,
     ConstantDamping,
+    Damping,
     ParameterScaler,
     ScheduledDamping,
     SoundMatcher,
@@ -41,8 +42,10 @@ from sotlib.metrics import (
     raw_pitch_accuracy,
 )
 from sotlib.pitch import (
+    EncoderOutput,
     HarmonicAutoencoder,
     PitchEncoder,
+    Reconstruction,
     calibrate_pitch,
     equivariance_loss,
     hz_to_unit,
@@ -51,6 +54,7 @@ from sotlib.pitch import (
     unit_to_hz,
 )
 from sotlib.scattering import (
+    PathTable,
     TimeFrequencyScattering,
 )
 from sotlib.synths import (
@@ -100,7 +104,9 @@ __all__ = [
     "Arpeggios",
     "ConstantDamping",
     "ConvergenceWarning",
+    "Damping",
     "DrumSounds",
+    "EncoderOutput",
     "ExactTransport",
     "HarmonicAutoencoder",
     "HarmonicSignals",
@@ -112,7 +118,9 @@ __all__ = [
     "MultiScaleSpectralLoss",
     "PNPLoss",
     "ParameterScaler",
+    "PathTable",
     "PitchEncoder",
+    "Reconstruction",
     "RectangularDrum",
     "ScheduledDamping",
     "SinkhornResult",

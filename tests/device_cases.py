@@ -283,9 +283,10 @@ CASES = {
 
 OTHERS = {
     # numbers only
-    "AdaptiveDamping", "ConstantDamping", "ScheduledDamping", "ConvergenceWarning", "unchecked",
-    # what functions above return
-    "ExactTransport", "SinkhornResult",
+    "AdaptiveDamping", "ConstantDamping", "Damping", "ScheduledDamping", "ConvergenceWarning",
+    "unchecked",
+    # what functions and modules above return
+    "EncoderOutput", "ExactTransport", "PathTable", "Reconstruction", "SinkhornResult",
     # a base class; drawn on the device, so with other numbers: `test_cuda.py` has a test of them
     "Transform", "equivariance_loss", "pretrain_pitch", "calibrate_pitch",
     # computed on a CPU, whatever device their arguments lie on

@@ -206,12 +206,13 @@ def calls():
         "ParameterScaler.inverse": Call(scaler.inverse, {"scaled": draw(3, 2)}),
         "AdaptiveDamping": Call(sotlib.AdaptiveDamping, {"initial": 1.0}),
         "AdaptiveDamping.step": Call(sotlib.AdaptiveDamping(1.0).step, {"validation_loss": 1.0}),
-        "AdaptiveDamping.load_state_dict": Call(
+        "Damping.load_state_dict": Call(
             sotlib.AdaptiveDamping(1.0).load_state_dict,
             {"state": sotlib.AdaptiveDamping(1.0).state_dict()},
         ),
         "Transform.add_table": Call(table.add_table, {"name": "a", "array": np.ones(2)}),
         "Transform.tables": Call(table.tables, {"dtype": torch.float32}),
+        "Damping": Call(sotlib.Damping, {"initial": 1.0}),
         "ConstantDamping": Call(sotlib.ConstantDamping, {"initial": 1.0}),
         "ScheduledDamping": Call(sotlib.ScheduledDamping, {"initial": 2.0, "epochs": 2}),
         "soft_argmax": Call(sotlib.soft_argmax, {"logits": draw(3, 9)}),

@@ -15,7 +15,7 @@ import sotlib
 
 # Parts of a transform, for the library's kernels; and a schedule, which ignores the loss.
 INNER = {"STFT.windowed", "STFT.pad", "STFT.unpad", "ScheduledDamping.step"}
-INNER |= {"ConstantDamping.step"}
+INNER |= {"Damping.step"}
 NUMPY = {int: np.int64, float: np.float32}
 NAN, INF = float("nan"), float("inf")
 WRONG = {"text": "no", "object": object(), "dict": {}}

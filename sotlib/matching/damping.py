@@ -12,6 +12,10 @@ class Damping:
     ----------
     initial : float
         Damping of the first epoch, 0 or more.
+
+    Notes
+    -----
+    A policy of one's own is a subclass with a `step`. Explained in chapter ``pnp/damping``.
     """
 
     _state: tuple[str, ...] = ("initial", "value")

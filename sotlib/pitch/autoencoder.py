@@ -17,7 +17,10 @@ BINS_PER_OCTAVE = 36
 
 
 class Reconstruction(NamedTuple):
-    """What `HarmonicAutoencoder` makes of a batch of sounds."""
+    """What `HarmonicAutoencoder` makes of a batch of sounds.
+
+    Explained in chapter ``sot/autoencoder``.
+    """
 
     sound: Tensor
     """The resynthesised sound, (batch, samples)."""

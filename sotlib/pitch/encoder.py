@@ -16,7 +16,10 @@ CACHE = 1 << 15  # random numbers that are drawn at once
 
 
 class EncoderOutput(NamedTuple):
-    """What `PitchEncoder` says about a batch of spectra."""
+    """What `PitchEncoder` says about a batch of spectra.
+
+    Explained in chapter ``sot/autoencoder``.
+    """
 
     logits: Tensor
     """Scores of the pitch bins, (batch, bins)."""

@@ -10,7 +10,7 @@ from sotlib.scattering.filters import Wavelet
 
 @dataclass(frozen=True, eq=False)
 class PathTable:
-    """The paths of a transform, one entry per path in every column.
+    """The paths of a `TimeFrequencyScattering`, one entry per path in every column.
 
     Attributes
     ----------
@@ -30,6 +30,10 @@ class PathTable:
         Centre frequency and bandwidth over channels, cycles per channel: times Q, per octave.
     j1, j2, j_fr : ndarray of float
         log2 of the coarsest sampling step of each filter; NaN where there is none.
+
+    Notes
+    -----
+    Explained in chapter ``pnp/scattering``.
     """
 
     order: np.ndarray

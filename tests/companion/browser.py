@@ -28,8 +28,9 @@ def find_browser() -> str | None:
 
 
 def page_names(site: Path) -> list[str]:
-    """Pages of the book, relative to the site."""
-    pages = (p.relative_to(site) for p in site.rglob("*.html") if "_static" not in p.parts)
+    """Pages of the book, relative to the site; the library's source is no page of it."""
+    pages = (p.relative_to(site) for p in site.rglob("*.html"))
+    pages = (p for p in pages if p.parts[0] not in ("_static", "_modules"))
     return sorted(p.as_posix() for p in pages if p.as_posix() not in _ADDED)
 
 

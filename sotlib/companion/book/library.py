@@ -1,77 +1,90 @@
-"""The page of the public API: Sphinx writes its entries from the docstrings of ``sotlib.__all__``.
+"""The reference: Sphinx's autosummary writes a page for each name of ``sotlib.__all__``.
 
-This module is an extension of Sphinx too (see ``_config.yml``): links to chapters and public names.
+This module lists the names by folder, and is an extension of Sphinx (see ``_config.yml``) that adds
+links to chapters and to other names.
 """
 
 import dataclasses
 import importlib
 import inspect
 import re
-from types import ModuleType
+from itertools import groupby
+
+from torch import nn
 
 import sotlib
 from sotlib.companion.book._common import BookError
-from sotlib.companion.show.table import markdown_table
 
 NAME = "appendix/library"
-_CHAPTER = re.compile(r"chapter\s+``([\w-]+(?:/[\w-]+)+)``")
 # What one comes for: losses, and what they are made of.
-_FIRST = ("losses", "transport", "transforms", "scattering", "synths", "datasets", "pitch")
+_GROUPS = (
+    *("losses", "transport", "transforms", "scattering", "synths", "datasets", "pitch"),
+    *("matching", "metrics"),
+)
+_CHAPTER = re.compile(r"chapter\s+``([\w-]+(?:/[\w-]+)+)``")
+_CODE = re.compile(r"(?<![`:\w])`([^`\n<>]+)`(?![`_])")
 
 _INTRO = """\
 (library)=
 # The library
 
-Everything that `import sotlib` offers, written from the docstrings when the book is built. Shapes
-and units stand with each argument, the examples are run by the tests, and each entry leads to the
-chapter that explains it. The search finds them as well.
-
+Everything that `import sotlib` offers, a page a name: shapes and units of each argument, an example
+that the tests run, the source, and the chapter that explains it. {doc}`quickstart` begins;
+{doc}`coming-from` translates calls of other packages.
 """
-_ENTRY = """\
+_GROUP = """
+## {heading}
+
 ```{{eval-rst}}
-.. auto{kind}:: sotlib.{name}
-```
+.. currentmodule:: sotlib
+.. autosummary::
+   :toctree: library
+   :nosignatures:
+   :template: name.rst
 
+   {names}
+```
 """
 
 
-def page(library: ModuleType = sotlib) -> str:
-    """Write the page as MyST Markdown: a table of all names, then a section for each folder.
+def page() -> str:
+    """Write the page as MyST Markdown: a table of names for each folder.
 
     Raises
     ------
     BookError
         If the docstring of a public name leads to no chapter.
     """
-    rows = []
-    entries: dict[str, list[str]] = {}
-    for name in sorted(library.__all__, key=str.lower):
-        thing = getattr(library, name)
-        if not chapters(thing):
+    for name in sotlib.__all__:
+        if not chapters(name):
             raise BookError(f'{name}: say "Explained in chapter ``…``" in its docstring')
-        link = f"{{py:obj}}`{name} <sotlib.{name}>`"
-        rows.append((link, _summary(thing), f"{{doc}}`/{chapters(thing)[0]}`"))
-        folder = ".".join(thing.__module__.split(".")[:2])
-        kind = "class" if inspect.isclass(thing) else "function"
-        if kind == "class" and issubclass(thing, BaseException):
-            kind = "exception"
-        entries.setdefault(folder, []).append(_ENTRY.format(kind=kind, name=name))
-    parts = [_INTRO, markdown_table(("name", "what it is", "chapter"), rows), "\n"]
-    for folder in sorted(entries, key=_place):
-        heading = inspect.getdoc(importlib.import_module(folder)) or folder
-        heading = re.split(r"\.(?:\s|$)|:\s", heading, maxsplit=1)[0].replace("\n", " ")
-        parts += [f"\n## {heading}\n\n", *entries[folder]]
+    parts = [_INTRO]
+    for folder, names in groupby(sorted(sotlib.__all__, key=_place), _folder):
+        text = inspect.getdoc(importlib.import_module(f"sotlib.{folder}")) or ""
+        heading = re.split(r"\.(?:\s|$)|:\s", text, maxsplit=1)[0]
+        parts.append(_GROUP.format(heading=heading, names="\n   ".join(names)))
     return "".join(parts)
 
 
-def chapters(thing: object) -> list[str]:
-    """The chapters that a docstring names, in order."""
-    return _CHAPTER.findall(inspect.getdoc(thing) or "")
+def chapters(name: str) -> list[str]:
+    """The chapters that the docstring of a public name leads to, in order."""
+    return _CHAPTER.findall(_docstring(name))
+
+
+def neighbours(name: str) -> list[str]:
+    """Public names that the same chapter explains, or of which one mentions the other."""
+
+    def leads(one: str, other: str) -> bool:
+        return other in _CODE.findall(_docstring(one)) or chapters(other)[0] in chapters(one)
+
+    others = (other for other in sorted(sotlib.__all__, key=_place) if other != name)
+    return [other for other in others if leads(name, other) or leads(other, name)]
 
 
 def setup(app) -> dict:
     """Let Sphinx read docstrings as this library writes them."""
-    app.setup_extension("sphinx.ext.autodoc")
+    app.setup_extension("sphinx.ext.autosummary")
+    app.setup_extension("sphinx.ext.viewcode")
     app.connect("autodoc-process-docstring", rewrite)
     # Nobody makes a result: its fields stand under "Attributes".
     app.connect(
@@ -82,34 +95,38 @@ def setup(app) -> dict:
 
 
 def rewrite(app, what: str, name: str, thing: object, options, lines: list[str]) -> None:
-    """Turn a docstring into reStructuredText that Sphinx shows well, in place."""
+    """Make links of chapters and public names in a docstring, and add its neighbours, in place."""
     from sphinx.ext.napoleon import Config, NumpyDocstring
 
     text = _CHAPTER.sub(r"chapter :doc:`/\1`", "\n".join(lines))
-    # References are plain: as footnotes those of different entries would clash.
-    text = re.sub(r"\[(\d+)\]_", r"[\1]", text)
-    text = re.sub(r"^\.\. \[(\d+)\] ", r"* [\1] ", text, flags=re.M)
-    # A name in single backticks is a link where it is public, code elsewhere.
-    text = re.sub(
-        r"(?<![`:\w])`([^`\n<>]+)`(?![`_])",
-        lambda m: f":py:obj:`{m[1]} <sotlib.{m[1]}>`" if m[1] in sotlib.__all__ else f"``{m[1]}``",
-        text,
-    )
+    text = _CODE.sub(lambda m: _link(m[1]) if m[1] in sotlib.__all__ else f"``{m[1]}``", text)
+    public = name.removeprefix("sotlib.")
+    if public in sotlib.__all__:
+        text += f"\n\n.. seealso:: {', '.join(map(_link, neighbours(public)))}\n"
+    # Types are text, not links; attributes are no entries of their own. As an extension, napoleon
+    # would take what stands before a colon in a property's docstring for its type.
     settings = Config(
         napoleon_use_param=False,
         napoleon_use_rtype=False,
-        napoleon_custom_sections=[("Attributes", "params_style"), ("Raises", "params_style")],
+        napoleon_custom_sections=[("Attributes", "params_style")],
     )
     lines[:] = NumpyDocstring(text, settings).lines()  # type: ignore[arg-type]
 
 
-def _place(folder: str) -> tuple[int, str]:
-    name = folder.rpartition(".")[2]
-    return _FIRST.index(name) if name in _FIRST else len(_FIRST), name
+def _link(name: str) -> str:
+    return f":py:obj:`{name} <sotlib.{name}>`"
 
 
-def _summary(thing: object) -> str:
-    """The docstring's first paragraph up to its first full stop, for a table of Markdown."""
-    paragraph = (inspect.getdoc(thing) or "").split("\n\n")[0].replace("\n", " ")
-    sentence = re.split(r"[.;](?:\s|$)", paragraph, maxsplit=1)[0]
-    return re.sub(r":math:`([^`]+)`", r"$\1$", sentence)
+def _docstring(name: str) -> str:
+    return inspect.getdoc(getattr(sotlib, name)) or ""
+
+
+def _folder(name: str) -> str:
+    return getattr(sotlib, name).__module__.split(".")[1]
+
+
+def _place(name: str) -> tuple[int, int, str]:
+    """By folder; modules, functions, then what these take and return."""
+    thing = getattr(sotlib, name)
+    kind = 2 if not inspect.isclass(thing) else 1 if issubclass(thing, nn.Module) else 3
+    return _GROUPS.index(_folder(name)), kind, name.lower()
