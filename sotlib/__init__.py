@@ -3,7 +3,7 @@
 The book beside this library explains each of them: what it computes, why, and what the papers show.
 """
 
-from sotlib._core.check import unchecked
+from sotlib.checks import unchecked
 from sotlib.datasets import (
     Arpeggios,
     DrumSounds,

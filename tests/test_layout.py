@@ -9,7 +9,7 @@ import sotlib
 
 FLOORS = (
     {"_core"},
-    {"transport", "transforms", "scattering", "synths"},
+    {"transport", "transforms", "scattering", "synths", "checks"},
     {"datasets", "pitch", "matching"},
     {"losses"},
     {"metrics"},

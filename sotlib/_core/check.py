@@ -2,8 +2,6 @@
 
 import math
 import numbers
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 import numpy as np
@@ -216,41 +214,12 @@ def level(name, signal):
     return signal
 
 
-_LOOKS = ContextVar("looks", default=True)
-
-
-@contextmanager
-def unchecked() -> Iterator[None]:
-    """Leave out all checks that look at values, so that a GPU need not be waited for.
-
-    By default every function and loss looks whether what it is given is finite, not negative where
-    it must not be, and so on, and says what is wrong. On a GPU each look waits for what was begun
-    before. In this context, which holds for the thread that enters it, values are taken as they
-    are: what is not finite gives NaN. Types, shapes and options are checked all the same.
-
-    Notes
-    -----
-    Sinkhorn's iterations look whether they have converged, which waits too.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sotlib import SpectralLoss, unchecked
-    >>> x = torch.full((4096,), torch.nan)
-    >>> with unchecked():
-    ...     SpectralLoss()(x, x)
-    tensor(nan)
-    """
-    token = _LOOKS.set(False)
-    try:
-        yield
-    finally:
-        _LOOKS.reset(token)
+LOOKS = ContextVar("looks", default=True)
 
 
 def looks():
-    """Whether values may be looked at, see `unchecked`."""
-    return _LOOKS.get()
+    """Whether values may be looked at, see `sotlib.unchecked`."""
+    return LOOKS.get()
 
 
 def holds_anywhere(condition):

@@ -118,8 +118,8 @@ class JTFSLoss(nn.Module):
     -----
     H. Han, V. Lostanlen, M. Lagrange, "Perceptual-neural-physical sound matching," ICASSP 2023.
     The random paths are those of C. Mitcheltree et al., "SCRAPL: Scattering transform with random
-    paths for machine learning," ICLR 2026, without what that does to the optimiser. Explained in
-    chapters ``pnp/scattering`` and ``pnp/random-paths``.
+    paths for machine learning," ICLR 2026, without what that does to the optimiser: see chapter
+    ``pnp/random-paths``. Explained in chapter ``pnp/scattering``.
 
     Examples
     --------

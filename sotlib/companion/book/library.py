@@ -19,7 +19,7 @@ NAME = "appendix/library"
 # What one comes for: losses, and what they are made of.
 _GROUPS = (
     *("losses", "transport", "transforms", "scattering", "synths", "datasets", "pitch"),
-    *("matching", "metrics"),
+    *("matching", "metrics", "checks"),
 )
 _CHAPTER = re.compile(r"chapter\s+``([\w-]+(?:/[\w-]+)+)``")
 _CODE = re.compile(r"(?<![`:\w])`([^`\n<>]+)`(?![`_])")
