@@ -10,16 +10,14 @@ import nbformat
 from sotlib.companion.book._common import digest
 
 _STATIC = Path("_static")
-# Of MathJax: the one bundle that pages load, and what it fetches when a formula, its menu or a
-# screen reader asks for it.
+# Of MathJax: the one bundle that pages load, and what it fetches when a formula or a screen reader
+# asks for it.
 _MATHJAX = (
     "tex-chtml.js",
     "a11y/*",
     "input/mml*",
     "input/tex/extensions/*",
     "output/chtml/fonts/woff-v2/*",
-    "output/svg.js",
-    "output/svg/fonts/*",
     "sre/mathmaps/base.json",
     "sre/mathmaps/en.json",
     "sre/mathmaps/nemeth.json",
@@ -34,6 +32,9 @@ def slim(html: Path) -> None:
     # Translations of the theme, which its templates have used already.
     shutil.rmtree(html / _STATIC / "locales", ignore_errors=True)
     _keep_only(html / _STATIC / "mathjax", _MATHJAX)
+    for path in (html / _STATIC).rglob("*.ttf"):
+        if path.with_suffix(".woff2").is_file():  # which every browser takes first
+            path.unlink()
     for path in (html / _STATIC).rglob("*.map"):
         _drop_source_map(path)
     for path in (html / "_sources").rglob("*.ipynb"):
