@@ -26,7 +26,7 @@ _CODE = re.compile(r"(?<![`:\w])`([^`\n<>]+)`(?![`_])")
 
 _INTRO = """\
 (library)=
-# The library
+# Reference
 
 Everything that `import sotlib` offers, a page a name: shapes and units of each argument, an example
 that the tests run, the source, and the chapter that explains it. {doc}`quickstart` begins;

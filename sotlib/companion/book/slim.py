@@ -16,7 +16,8 @@ _MATHJAX = (
     "tex-chtml.js",
     "a11y/*",
     "input/mml*",
-    "input/tex/extensions/*",
+    "input/tex/extensions/[!a]*",
+    "input/tex/extensions/a[!l]*",  # without all-packages.js
     "output/chtml/fonts/woff-v2/*",
     "sre/mathmaps/base.json",
     "sre/mathmaps/en.json",
