@@ -72,7 +72,7 @@ def losses() -> list[dict]:
     times["the matrix products over channels alone"] = matrix_products(
         ours, times=3, samples=ours.setting.padded
     )
-    rows = compare(what, times, repeats=3)
+    rows = compare(what, times, repeats=5)
     memory = {name: added_megabytes(step) for name, step in steps.items()}
     known = {name: value for name, value in memory.items() if value is not None}
     return rows + (beside(f"memory for {what}", known, "megabytes") if known else [])
