@@ -201,5 +201,21 @@ def test_every_chapter_can_be_assigned(page, layout):
         assert not re.search(r"\{(exercise|solution)", text)
 
 
+@pytest.mark.parametrize("page", _chapters(), ids=lambda page: page.name)
+def test_exercises_compute_derive_and_explore(page):
+    """One of each kind, named first; all but a design check what the reader wrote."""
+    parts = pieces(read_notebook(page), page.name)
+    checked = {part.exercise for part in parts if part.is_check}
+    stated = {p.exercise: p.cell.source for p in parts if p.exercise and not p.solution}
+    kinds = {}
+    for label, text in stated.items():
+        found = re.search(r"\n\n\*(Compute|Derive|Explore|Design)\.\* ", text)
+        assert found, f"{label}: begin with *Compute.*, *Derive.*, *Explore.* or *Design.*"
+        kinds[label] = found[1]
+    assert {"Compute", "Derive"} < set(kinds.values()), f"kinds: {kinds}"
+    unchecked = {label for label, kind in kinds.items() if kind != "Design"} - checked
+    assert not unchecked, f"without a self-check: {sorted(unchecked)}"
+
+
 def test_there_are_chapters_to_assign():
     assert len(_chapters()) >= 2
