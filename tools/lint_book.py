@@ -18,8 +18,9 @@ COLOUR = (
 )
 NOT_A_COLOUR = "noise|box|mode"
 COLOURED = re.compile(rf"\b(({COLOUR})(er|est|s|ish)?)\b(?![\s-]+({NOT_A_COLOUR}))", re.I)
-E_NUMBER = re.compile(r"(?<![\w.])\d+(\.\d+)?e[-+]?\d+\b|\{glue:text\}`[^`]*:[^`]*e`|:\.?\d*e\}")
-CODE_SPAN = re.compile(r"(\{[\w:]+\})?(?<!`)(`+)(?!`).+?(?<!`)\2(?!`)", re.S)
+E_NUMBER = re.compile(r"(?<![\w.])\d+(\.\d+)?e[-+]?\d+\b")
+E_GLUE = re.compile(r"\{glue:text\}`[^`]*:[^`]*e`")
+SPAN = re.compile(r"(?<!`)(`+)(?!`)(?:(?!\n\n).)+?(?<!`)\1(?!`)", re.S)
 LIST_MARK = re.compile(r"(\d+[.)]|[-+*])\s")
 
 Fault = tuple[int, str]
@@ -27,14 +28,15 @@ Fault = tuple[int, str]
 
 def split(lines: list[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Prose, with all other lines emptied, and code cells with the index of their first line."""
-    prose, cells, fences = [""] * len(lines), [], []
+    prose, cells = [""] * len(lines), []
+    fences: list[tuple[str, str, int]] = []
     header, formula = lines[:1] == ["---"], False
     for i, line in enumerate(lines):
         fence = re.match(r"\s*(`{3,}|:{3,})(?:\{([\w-]+)\})?(.*)", line)
         if header:
             header = i == 0 or line != "---"
         elif fences and line.strip() == fences[-1][0]:
-            mark, name, start = fences.pop()
+            _, name, start = fences.pop()
             if name == "code-cell":
                 cells.append((start, lines[start:i]))
         elif fence and (not fences or fences[-1][1] in PROSE_FENCES):
@@ -45,23 +47,20 @@ def split(lines: list[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return prose, cells
 
 
-def written(i: int, text: str) -> Iterator[Fault]:
-    """What a reader should not meet in a text that begins at line i."""
-    text = CODE_SPAN.sub(lambda span: span[0] if span[1] else re.sub(r"[^\n]", " ", span[0]), text)
-    for match in COLOURED.finditer(text):
-        yield (
-            i + text.count("\n", 0, match.start()),
-            f"'{match[1]}' is another colour in dark mode: name a line style, marker or place",
-        )
-    for match in E_NUMBER.finditer(text):
-        yield (
-            i + text.count("\n", 0, match.start()),
-            f"'{match[0]}' is a computer's number: glue show.power(value, digits)",
-        )
+def written(text: str) -> Iterator[Fault]:
+    """What a reader should not meet in a text; code and roles in it are left alone."""
+    plain = SPAN.sub(lambda span: re.sub(r"[^\n]", " ", span[0]), text)
+    for searched, pattern, what in (
+        (plain, COLOURED, "is another colour in dark mode: name a line style, marker or place"),
+        (plain, E_NUMBER, "is a computer's number: glue show.power(value, digits)"),
+        (text, E_GLUE, "is a computer's number: glue show.power(value, digits)"),
+    ):
+        for match in pattern.finditer(searched):
+            yield text.count("\n", 0, match.start()), f"'{match[0]}' {what}"
 
 
 def prose_faults(prose: list[str]) -> Iterator[Fault]:
-    yield from written(0, "\n".join(prose))
+    yield from written("\n".join(prose))
     paragraph = listed = False
     for i, line in enumerate(prose):
         text = line.strip()
@@ -76,46 +75,53 @@ def prose_faults(prose: list[str]) -> Iterator[Fault]:
         paragraph = bool(text)
 
 
-def cell_faults(start: int, lines: list[str]) -> Iterator[Fault]:
+def cell_faults(lines: list[str]) -> Iterator[Fault]:
     first = lines.index("---", 1) + 1 if lines[:1] == ["---"] else 0
     while first < len(lines) and (lines[first].startswith(":") or not lines[first]):
         first += 1
     header, code = "\n".join(lines[:first]), "\n".join(lines[first:]).rstrip()
-    yield from written(start, header)
-    start += first
     tags = re.search(r"^:?tags: \[(.*)\]", header, re.M)
     in_view = not (tags and FOLDED & set(re.split(r",\s*", tags[1])))
+    yield from written(header)
+    for i, what in code_faults(code, in_view):
+        yield first + i, what
+
+
+def code_faults(code: str, in_view: bool) -> Iterator[Fault]:
     if in_view:
         for i, line in enumerate(code.split("\n")):
             if len(line) > CODE_WIDTH:
-                yield start + i, f"{len(line)} characters of code: at most {CODE_WIDTH} are seen"
+                yield i, f"{len(line)} characters of code: at most {CODE_WIDTH} are seen"
         if (count := code.count("\n") + 1) > CODE_LINES:
-            yield start, f"{count} lines of code: split the cell or fold a part (hide-input)"
+            yield 0, f"{count} lines of code: split the cell or fold a part (hide-input)"
     nodes = list(ast.walk(ast.parse(code)))
     printed = {
         id(part)
         for node in nodes
-        if isinstance(node, ast.Assert) or (isinstance(node, ast.Call) and called(node) == "print")
+        if isinstance(node, ast.Assert) or called(node) == "print"
         for part in ast.walk(node)
     }
     for node in nodes:
         if isinstance(node, ast.keyword) and node.arg in ("caption", "alt"):
-            yield from written(start + node.lineno - 1, ast.get_source_segment(code, node) or "")
+            for i, what in written(ast.get_source_segment(code, node) or ""):
+                yield node.lineno - 1 + i, what
         elif isinstance(node, ast.FormattedValue) and node.format_spec and id(node) not in printed:
-            if re.fullmatch(r"'\.?\d*e'", ast.unparse(node.format_spec)[1:]):
-                yield start + node.lineno - 1, "a computer's number: show.power(value, digits)"
+            if re.search(r"\de'$", ast.unparse(node.format_spec)):
+                yield node.lineno - 1, "a computer's number: write show.power(value, digits)"
         elif in_view and isinstance(node, ast.Call) and called(node) == "glue":
-            yield start + node.lineno - 1, "glue in view: move it to a cell with the tag remove-cell"
+            yield node.lineno - 1, "glue in view: move it to a cell with the tag remove-cell"
 
 
-def called(node: ast.Call) -> str:
-    return node.func.id if isinstance(node.func, ast.Name) else ""
+def called(node: ast.AST) -> str:
+    return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
 
 
 def faults(text: str) -> list[Fault]:
     """Numbers of lines, from 1, and what to do there."""
     prose, cells = split(text.split("\n"))
-    found = [*prose_faults(prose), *(f for start, lines in cells for f in cell_faults(start, lines))]
+    found = list(prose_faults(prose))
+    for start, lines in cells:
+        found += [(start + i, what) for i, what in cell_faults(lines)]
     return sorted({(i + 1, what) for i, what in found})
 
 
