@@ -97,10 +97,11 @@ serve: $(READY)  ## serve the built website at http://localhost:PORT
 
 test: lint unit site-test  ## everything: lint, tests, the book at smoke, the site in a browser
 
-lint: $(READY)  ## check style with ruff, types with mypy
+lint: $(READY)  ## check style with ruff, types with mypy, and the text of the book
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) tools/lint_book.py
 
 # One thread for each process: two processes with two threads each take almost twice as long.
 unit: export OMP_NUM_THREADS ?= 1
