@@ -98,3 +98,13 @@ def test_types_shapes_and_options_are_checked_all_the_same():
             sotlib.SpectralLoss()(torch.ones(4096, dtype=torch.int64), torch.ones(4096))
         with pytest.raises(ValueError, match="same shape"):
             sotlib.SpectralLoss()(torch.ones(4096), torch.ones(4097))
+
+
+@pytest.mark.parametrize("name", sorted({*LOSSES} - LOOKS))
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_what_is_not_finite_gives_nan(name, value, generator):
+    first, *others = arguments(name, generator)
+    first = first.clone()
+    first.view(-1)[1] = value
+    with sotlib.unchecked():
+        assert LOSSES[name].make()(first, *others).isnan().any()
