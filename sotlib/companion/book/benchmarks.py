@@ -31,7 +31,7 @@ of their turns, and a turn of something fast is the mean of many calls. The numb
 to sotlib's: **3 × means that it takes three times as long**, below 1 it is faster. Milliseconds are
 those of the machine named below each table. `make bench` runs everything as a plain script: torch's
 defaults, no variable set. (The records here of sound matching, of training the autoencoder and of
-transport between spectrograms are older and were made under the `Makefile`'s variables, the same for
+transport between spectrograms are older and were made under the `Makefile`'s variables, alike for
 all contestants.) To get numbers for your machine, run `make bench` and `make book`.
 
 """
