@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sotlib.companion.experiments.compare.combinations import Schedule
+
 AT_ONCE = 20  # sounds, for the memory of scattering
 SLOWER = 50  # steps after which the rate is half of what it was
 
@@ -51,10 +53,16 @@ class Descent:
         self.theta = start.clone()
         self.mean, self.square = torch.zeros_like(start), torch.zeros_like(start)
         self.steps, self.seconds, self.broken = 0, 0.0, 0
+        self.fresh = 0  # step since which the optimiser remembers
 
     def step(self) -> None:
         """Take one step."""
         began = time.process_time()
+        if isinstance(self.compare, Schedule):
+            self.compare.step = self.steps
+            if self.steps == self.compare.switch:
+                self.mean, self.square = self.mean * 0, self.square * 0
+                self.fresh = self.steps
         slope = self._slope()
         fine = slope.isfinite()
         self.broken += int((~fine).any(-1).sum())
@@ -62,8 +70,9 @@ class Descent:
         self.steps += 1
         self.mean.lerp_(slope, 0.1)
         self.square.lerp_(slope.square(), 0.001)
-        mean = self.mean / (1 - 0.9**self.steps)
-        root = (self.square / (1 - 0.999**self.steps)).sqrt()
+        since = self.steps - self.fresh
+        mean = self.mean / (1 - 0.9**since)
+        root = (self.square / (1 - 0.999**since)).sqrt()
         rate = self.rates / (1 + (self.steps - 1) / SLOWER)
         # No constant decides which losses move: it is far below all gradients.
         self.theta = (self.theta - rate * mean / (root + 1e-20)).clamp(0, 1)
@@ -85,13 +94,14 @@ class Descent:
         if isinstance(self.compare, nn.Module):  # random paths count their draws
             drawn = self.compare.state_dict().items()
             tensors |= {k: v for k, v in drawn if k.endswith("_extra_state")}
-        return tensors, {"steps": self.steps, "seconds": self.seconds, "broken": self.broken}
+        names = "steps", "seconds", "broken", "fresh"
+        return tensors, {name: getattr(self, name) for name in names}
 
     def resume(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Go on from a `state`."""
         self.theta, self.mean, self.square = (tensors[k] for k in ("theta", "mean", "square"))
-        self.steps, self.seconds = numbers["steps"], numbers["seconds"]
-        self.broken = numbers["broken"]
+        for name in ("steps", "seconds", "broken", "fresh"):
+            setattr(self, name, numbers[name])
         if isinstance(self.compare, nn.Module):
             drawn = {k: v for k, v in tensors.items() if k.endswith("_extra_state")}
             self.compare.load_state_dict(drawn, strict=False)

@@ -53,7 +53,11 @@ class Budget:
         return len(self.differences)
 
 
-ROWS = {name: Row(loss.family, loss.settings, loss.package) for name, loss in LOSSES.items()}
+ROWS = {
+    name: Row(loss.family, loss.settings, loss.package)
+    for name, loss in LOSSES.items()
+    if not loss.changes
+}
 BUDGETS = {
     "paper": Budget(200),
     "reduced": Budget(40, reduced="40 pairs of each difference and size instead of 200"),

@@ -5,11 +5,14 @@ A loss joins by a line in `LOSSES`; ``python -m sotlib.companion.runner compare_
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor
-
+from sotlib.companion.experiments.compare.combinations import (
+    Build,
+    equal_gradients,
+    scheduled,
+    weighted,
+)
 from sotlib.losses import (
     JTFSLoss,
     MultiResolutionSOTLoss,
@@ -33,8 +36,6 @@ FAMILIES = {
     "time and frequency": 4,
     "waveform": 6,
 }
-Compare = Callable[[Tensor, Tensor], Tensor]
-"""Sounds (batch, samples) and their targets to one value each, (batch,)."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,11 @@ class Loss:
     """One of `FAMILIES`."""
     settings: str
     """What it is, in words; a record with other words is of another loss."""
-    build: Callable[[float, int], Compare]
-    """Takes the sample rate in Hz and the length in samples."""
+    build: Build
+    """Takes the sample rate in Hz and the length in samples, and returns what compares sounds."""
     package: str = "sotlib"
+    changes: bool = False
+    """It is another loss later on, so that one gradient says nothing."""
 
 
 def _waveform(rate, samples):
@@ -121,16 +124,6 @@ def _scattering(rate, samples, **options):
     return JTFSLoss(scattering, reduction="none", **options)
 
 
-def weighted(first: Callable, weight: float, second: Callable) -> Callable[[float, int], Compare]:
-    """Build the sum of a loss and of a weight times another one."""
-
-    def build(rate, samples):
-        a, b = first(rate, samples), second(rate, samples)
-        return lambda x, y: a(x, y) + weight * b(x, y)
-
-    return build
-
-
 LOSSES = {
     "L1": Loss("waveform", "mean |x - y|", _waveform, package="torch"),
     "MSS-Lin": Loss("bin by bin", "six scales, linear, whole frames", _mss_linear),
@@ -163,6 +156,28 @@ LOSSES = {
     "unbalanced": Loss("transport", "STFT 1024, energy, reach 400 Hz, whole frames", _unbalanced),
     "SOT+MSS": Loss(
         "combination", "SOT-2048 + 0.05 MSS-Lin, whole frames", weighted(_sot, 0.05, _mss_linear)
+    ),
+    "SOT+MSS-equal": Loss(
+        "combination",
+        "SOT-2048 and MSS-Lin, whole frames, gradients of equal norm",
+        equal_gradients(_sot, _mss_linear),
+    ),
+    "sliced+MSS-equal": Loss(
+        "combination",
+        "sliced and MSS-Lin, whole frames, gradients of equal norm",
+        equal_gradients(_sliced, _mss_linear),
+    ),
+    "SOT-then-MSS": Loss(
+        "combination",
+        "SOT-2048 for 100 steps, then MSS-Lin, whole frames",
+        scheduled(_sot, _mss_linear),
+        changes=True,
+    ),
+    "sliced-then-MSS": Loss(
+        "combination",
+        "sliced for 100 steps, then MSS-Lin, whole frames",
+        scheduled(_sliced, _mss_linear),
+        changes=True,
     ),
     "Sinkhorn": Loss(
         "time and frequency", "1/32 s, whole frames, 1000 Hz/s, ε = 0.01, debiased", _sinkhorn
