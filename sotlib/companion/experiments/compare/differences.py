@@ -10,6 +10,7 @@ away, all others are faded in and out.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from torch import Tensor
 from sotlib.synths import HarmonicSynth, harmonic_signal, sinusoid
 
 RATE, SAMPLES = 8000, 8192
-TONE = {"samples": SAMPLES, "sample_rate": RATE}
+TONE: dict[str, Any] = {"samples": SAMPLES, "sample_rate": RATE}
 FADE = 1600  # samples, at either end
 HARMONICS = torch.arange(1, 9, dtype=torch.float64)
 

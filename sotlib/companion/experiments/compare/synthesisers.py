@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,7 +85,7 @@ def _fade() -> Tensor:
 
 def _sinusoid(values, phases):
     phase = phases[:, 0] if torch.is_tensor(phases) else phases
-    tone = {"samples": SAMPLES, "sample_rate": 8000, "phase": phase}
+    tone: dict[str, Any] = {"samples": SAMPLES, "sample_rate": 8000, "phase": phase}
     return _fade() * sinusoid(values[:, 0], amplitude=_gain(values[:, 1]), **tone)
 
 
@@ -92,7 +93,7 @@ def _harmonic(values, phases):
     f0, slope, level = values.unbind(-1)
     number = torch.arange(1, 9, dtype=torch.float64)
     amplitudes = _gain(level[:, None] + slope[:, None] * number.log2()) / 4
-    tone = {"samples": SAMPLES, "sample_rate": 8000, "phases": phases}
+    tone: dict[str, Any] = {"samples": SAMPLES, "sample_rate": 8000, "phases": phases}
     return _fade() * harmonic_signal(f0, amplitudes, **tone)
 
 
