@@ -59,7 +59,13 @@ ROWS = {
 }
 BUDGETS = {
     "paper": Budget(100),
-    "reduced": Budget(20, reduced="20 starts instead of 100"),
+    "reduced": Budget(
+        16,
+        search_starts=4,
+        descent_steps=200,
+        reduced="16 starts instead of 100, 200 steps instead of 300, rates tried from 4 starts "
+        "instead of 5",
+    ),
     "smoke": Budget(
         3,
         search_starts=1,
