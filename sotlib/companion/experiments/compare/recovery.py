@@ -120,7 +120,7 @@ class Recovery:
         descent, spent = self.descent, seconds * len(self.truth)
         while descent.steps < steps or descent.seconds < spent:
             descent.step()
-            if descent.steps in SEEN:
+            if descent.steps in (*SEEN, steps):
                 self._see()
             if descent.steps == steps:
                 self._keep("steps")
