@@ -19,6 +19,7 @@ from sotlib.companion.experiments.compare.differences import (
     sizes,
 )
 from sotlib.companion.experiments.compare.intervals import wilson
+from sotlib.companion.experiments.compare.others import OTHERS
 from sotlib.companion.experiments.compare.synthesisers import SYNTHESISERS
 from sotlib.companion.experiments.training import Stopped
 from sotlib.companion.runner import queue
@@ -292,3 +293,20 @@ def test_the_same_number_of_steps_and_the_same_time(tmp_path, monkeypatch):
     )
     assert steps.steps == 5 < time.steps
     assert steps.seconds < 0.05 == time.seconds
+
+
+@pytest.mark.parametrize("name", ["sinusoid", "drum"])
+def test_pnp_is_the_loss_of_the_features_nearby(name):
+    """Half the squared distance of the features, to second order."""
+    synth = SYNTHESISERS[name]
+    truth, _, phases = synth.draw(2, seed=8)
+    compare, known = OTHERS["PNP"].make(synth, truth, phases)
+    jtfs = losses.LOSSES["JTFS"].build(synth.rate, 4096)
+    guess = truth + 3e-5 * torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0][: truth.shape[1]])
+    full = jtfs(synth(guess, phases), synth(truth, phases))
+    torch.testing.assert_close(compare(guess, known), full, rtol=0.1, atol=0)
+
+
+def test_pnp_is_recovered_under_a_metric(tmp_path):
+    recovery.run("sinusoid-PNP", 1, budget="smoke", folder=tmp_path)
+    assert results.recovery(tmp_path)["sinusoid"]["PNP"].errors.shape == (3, 2)

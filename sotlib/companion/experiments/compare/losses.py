@@ -34,6 +34,7 @@ FAMILIES = {
     "scattering": 2,
     "combination": 3,
     "time and frequency": 4,
+    "parameters": 5,
     "waveform": 6,
 }
 

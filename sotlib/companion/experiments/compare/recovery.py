@@ -5,6 +5,7 @@ Not in the papers. Explained in chapter ``compare/recovery``.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from sotlib.companion.checkpoints import load_checkpoint, save_checkpoint
 from sotlib.companion.experiments.compare.descent import Descent, choose
 from sotlib.companion.experiments.compare.losses import LOSSES
+from sotlib.companion.experiments.compare.others import OTHERS
 from sotlib.companion.experiments.compare.synthesisers import SAMPLES, SYNTHESISERS
 from sotlib.companion.experiments.runs import Run, make_run
 from sotlib.companion.experiments.training import stopping
@@ -20,6 +22,7 @@ from sotlib.companion.experiments.training import stopping
 SEEDS = (1,)
 SEARCH_SEED = 9001  # of the starts on which the rate is chosen
 RATES = (0.01, 0.03, 0.1)  # of the range, a step
+LONGEST = 5000  # steps, for what takes next to no time
 SEEN = (1, 2, 5, 10, 20, 40, 70, 100, 150, 200, 250, 300, 500, 1000, 2000)  # steps of the curve
 
 
@@ -56,6 +59,10 @@ ROWS = {
     f"{synthesiser}-{name}": Row(synthesiser, name, loss.family, loss.settings, loss.package)
     for synthesiser in SYNTHESISERS
     for name, loss in LOSSES.items()
+} | {
+    f"{synthesiser}-{name}": Row(synthesiser, name, other.family, other.settings, other.package)
+    for name, other in OTHERS.items()
+    for synthesiser in SYNTHESISERS
 }
 BUDGETS = {
     "paper": Budget(100),
@@ -84,10 +91,14 @@ class Recovery:
         self.synth = SYNTHESISERS[row.synthesiser]
         truth, start, phases = self.synth.draw(starts, seed)
         with torch.no_grad():
-            target = self.synth(truth, phases).repeat(repeat, 1)
-        self.truth = truth.repeat(repeat, 1)
-        compare = LOSSES[row.loss].build(self.synth.rate, SAMPLES)
-        self.descent = Descent(compare, self.synth, target, start.repeat(repeat, 1), rates)
+            if row.loss in OTHERS:
+                sound: Callable[[Tensor], Tensor] = torch.clone
+                compare, target = OTHERS[row.loss].make(self.synth, truth, phases)
+            else:
+                sound, target = self.synth, self.synth(truth, phases)
+                compare = LOSSES[row.loss].build(self.synth.rate, SAMPLES)
+        self.truth, start, target = (t.repeat(repeat, 1) for t in (truth, start, target))
+        self.descent = Descent(compare, sound, target, start, rates)
         self.curve: list[dict] = []
         self.errors: dict[str, list] = {}
         self.steps_in_time: int | None = None
@@ -96,7 +107,7 @@ class Recovery:
 
     def _see(self) -> None:
         """Add to the curve where the starts have come to, errors as shares of the range."""
-        errors = (self.descent.theta - self.truth).abs().mean(-1)
+        errors = self.error().mean(-1)
         self.curve.append(
             {
                 "step": self.descent.steps,
@@ -108,23 +119,28 @@ class Recovery:
 
     def _keep(self, when: str) -> None:
         """Keep the errors of all parameters of all starts, (starts, d)."""
-        errors = (self.descent.theta - self.truth).abs().tolist()
+        errors = self.error().tolist()
         self.errors[when] = [[round(error, 5) for error in one] for one in errors]
+
+    def error(self) -> Tensor:
+        """Of every parameter of every start, as a share of its range, (starts, d)."""
+        return (self.descent.theta - self.truth).abs()
 
     def near(self) -> Tensor:
         """Which starts have come near enough in every parameter."""
-        return ((self.descent.theta - self.truth).abs() <= self.synth.tolerances).all(-1)
+        return (self.error() <= self.synth.tolerances).all(-1)
 
     def go_on(self, steps: int, seconds: float, report) -> None:
         """Descend until so many steps are taken and so many seconds for each start are spent."""
         descent, spent = self.descent, seconds * len(self.truth)
-        while descent.steps < steps or descent.seconds < spent:
+        while descent.steps < steps or (descent.seconds < spent and descent.steps < LONGEST):
             descent.step()
             if descent.steps in (*SEEN, steps):
                 self._see()
             if descent.steps == steps:
                 self._keep("steps")
-            if descent.seconds >= spent and "seconds" not in self.errors:
+            over = descent.seconds >= spent or descent.steps == LONGEST
+            if over and "seconds" not in self.errors:
                 self._keep("seconds")
                 self.steps_in_time = descent.steps
             if descent.steps % 20 == 0:
@@ -161,8 +177,7 @@ def carry_out(run: Run[Row, Budget]) -> dict:
         if tensors:
             search.descent.resume(tensors, numbers)
         search.go_on(limits.descent_steps, 0.0, keep(search, 0))
-        errors = (search.descent.theta - search.truth).abs().mean(-1)
-        chosen = choose(RATES, tried, errors, search.near())
+        chosen = choose(RATES, tried, search.error().mean(-1), search.near())
         tensors = {}
     main = Recovery(row, limits.starts, run.seed, torch.full((limits.starts,), chosen))
     if tensors:

@@ -7,6 +7,7 @@ import numpy as np
 
 from sotlib.companion.experiments.compare.intervals import wilson
 from sotlib.companion.experiments.compare.losses import LOSSES
+from sotlib.companion.experiments.compare.others import OTHERS
 from sotlib.companion.records import read_records
 
 
@@ -109,6 +110,6 @@ def recovery(folder: str | os.PathLike, within: str = "steps") -> dict[str, dict
             results["rate"],
         )
     return {
-        synthesiser: {loss: losses[loss] for loss in LOSSES if loss in losses}
+        synthesiser: {loss: losses[loss] for loss in (*LOSSES, *OTHERS) if loss in losses}
         for synthesiser, losses in found.items()
     }

@@ -76,7 +76,7 @@ def _gain(decibels: Tensor) -> Tensor:
     return 10 ** (decibels / 20)
 
 
-def _fade() -> Tensor:
+def fade() -> Tensor:
     """An eighth of the sound at either end."""
     size = SAMPLES // 8
     rise = torch.sin(0.5 * math.pi * torch.arange(size) / size) ** 2
@@ -86,7 +86,7 @@ def _fade() -> Tensor:
 def _sinusoid(values, phases):
     phase = phases[:, 0] if torch.is_tensor(phases) else phases
     tone: dict[str, Any] = {"samples": SAMPLES, "sample_rate": 8000, "phase": phase}
-    return _fade() * sinusoid(values[:, 0], amplitude=_gain(values[:, 1]), **tone)
+    return fade() * sinusoid(values[:, 0], amplitude=_gain(values[:, 1]), **tone)
 
 
 def _harmonic(values, phases):
@@ -94,7 +94,7 @@ def _harmonic(values, phases):
     number = torch.arange(1, 9, dtype=torch.float64)
     amplitudes = _gain(level[:, None] + slope[:, None] * number.log2()) / 4
     tone: dict[str, Any] = {"samples": SAMPLES, "sample_rate": 8000, "phases": phases}
-    return _fade() * harmonic_signal(f0, amplitudes, **tone)
+    return fade() * harmonic_signal(f0, amplitudes, **tone)
 
 
 def _drum(values, phases):
