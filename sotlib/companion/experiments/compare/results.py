@@ -48,6 +48,8 @@ class Outcome:
     seconds: float
     """Of one core, a start: the time of these steps."""
     rate: float
+    curve: list[dict]
+    """On the way: ``step``, ``seconds``, ``median_error``, and the number of starts ``near``."""
 
     @property
     def found(self) -> int:
@@ -108,6 +110,7 @@ def recovery(folder: str | os.PathLike, within: str = "steps") -> dict[str, dict
             steps,
             setting["descent_seconds"] if within == "seconds" else curve[steps],
             results["rate"],
+            results["curve"],
         )
     return {
         synthesiser: {loss: losses[loss] for loss in (*LOSSES, *OTHERS) if loss in losses}
