@@ -8,6 +8,7 @@ import numpy as np
 from sotlib.companion.experiments.compare.intervals import wilson
 from sotlib.companion.experiments.compare.losses import LOSSES
 from sotlib.companion.experiments.compare.others import OTHERS
+from sotlib.companion.experiments.compare.synthesisers import SYNTHESISERS
 from sotlib.companion.records import read_records
 
 
@@ -113,6 +114,11 @@ def recovery(folder: str | os.PathLike, within: str = "steps") -> dict[str, dict
             results["curve"],
         )
     return {
-        synthesiser: {loss: losses[loss] for loss in (*LOSSES, *OTHERS) if loss in losses}
-        for synthesiser, losses in found.items()
+        synthesiser: {
+            loss: found[synthesiser][loss]
+            for loss in (*LOSSES, *OTHERS)
+            if loss in found[synthesiser]
+        }
+        for synthesiser in SYNTHESISERS
+        if synthesiser in found
     }
