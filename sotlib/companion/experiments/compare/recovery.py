@@ -83,8 +83,10 @@ BUDGETS = {
     ),
 }
 # Dear ones, and variants of others, come last.
-LATER = ("JTFS", "SOT-NoCut", "MR-SOT", "SOT-512-LogF", "SOT-2048-end", "Sinkhorn")
-LATER += ("JTFS-8", "unbalanced")
+LATER = (
+    *("JTFS", "SOT-NoCut", "MR-SOT", "SOT-512-LogF", "SOT-2048-end"),
+    *("Sinkhorn", "JTFS-8", "unbalanced"),
+)
 QUEUE = (
     ("reduced", tuple(name for name, row in ROWS.items() if row.loss not in LATER), SEEDS),
     *(("reduced", tuple(f"{s}-{loss}" for s in reversed(SYNTHESISERS)), SEEDS) for loss in LATER),
