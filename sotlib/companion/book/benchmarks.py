@@ -30,9 +30,7 @@ All contestants of a task are called before and then take turns in one process; 
 of their turns, and a turn of something fast is the mean of many calls. The number is the quotient
 to sotlib's: **3 × means that it takes three times as long**, below 1 it is faster. Milliseconds are
 those of the machine named below each table. `make bench` runs everything as a plain script: torch's
-defaults, no variable set. (The records here of sound matching, of training the autoencoder and of
-transport between spectrograms are older and were made under the `Makefile`'s variables, alike for
-all contestants.) To get numbers for your machine, run `make bench` and `make book`.
+defaults, no variable set. To get numbers for your machine, run `make bench` and `make book`.
 
 """
 _NONE = "Nothing is recorded so far: run `make bench`.\n"
