@@ -1,0 +1,1 @@
+"""Which loss when: all losses on the same tasks. Not in the papers."""

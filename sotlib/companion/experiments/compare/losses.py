@@ -1,0 +1,161 @@
+"""The losses that are compared: one table, a line a loss.
+
+A loss joins by a line in `LOSSES`; ``python -m sotlib.companion.runner compare_directions
+--missing`` and ``compare_recovery --missing`` then compute what it lacks, and only that.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from sotlib.losses import (
+    JTFSLoss,
+    MultiResolutionSOTLoss,
+    MultiResolutionSTFTLoss,
+    MultiScaleSpectralLoss,
+    SinkhornSpectrogramLoss,
+    SlicedSpectrogramLoss,
+    UnbalancedWasserstein1DLoss,
+    Wasserstein1DLoss,
+)
+from sotlib.pitch import hz_to_unit
+from sotlib.scattering import TimeFrequencyScattering
+from sotlib.transforms import STFT
+
+# Families, and the colour of each in the figures: its place in `sotlib.companion.show.COLOURS`.
+FAMILIES = {
+    "transport": 0,
+    "bin by bin": 1,
+    "scattering": 2,
+    "combination": 3,
+    "time and frequency": 4,
+    "waveform": 6,
+}
+Compare = Callable[[Tensor, Tensor], Tensor]
+"""Sounds (batch, samples) and their targets to one value each, (batch,)."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One line of the table."""
+
+    family: str
+    """One of `FAMILIES`."""
+    settings: str
+    """What it is, in words; a record with other words is of another loss."""
+    build: Callable[[float, int], Compare]
+    """Takes the sample rate in Hz and the length in samples."""
+    package: str = "sotlib"
+
+
+def _waveform(rate, samples):
+    return lambda x, y: (x - y).abs().mean(-1)
+
+
+def _mss(rate, samples, **options):
+    return MultiScaleSpectralLoss(reduction="none", **options)
+
+
+def _multi_resolution(rate, samples, **options):
+    return MultiResolutionSTFTLoss(reduction="none", **options)
+
+
+def _mel(rate, samples):
+    return _multi_resolution(rate, samples, n_mels=(64, 96, 32), sample_rate=rate)
+
+
+def _sot(rate, samples, *, size=2048, cutoff=True, log_frequency=False):
+    """As in the rows of `sot.table`, but alone; the cutoff is that of the target."""
+    stft = STFT(
+        fft_size=size, sample_rate=rate, padding="end", normalized=True, square_magnitude=True
+    )
+    sot = Wasserstein1DLoss(stft, balanced=not cutoff, quantile_lowpass=cutoff, reduction="none")
+    positions = None
+    if log_frequency:
+        hz = stft.positions("absolute")
+        positions = hz_to_unit(hz, low=32.7, high=rate / 2).clamp(0, 1)
+    return lambda x, y: sot(y, x, positions, positions)
+
+
+def _multi_resolution_sot(rate, samples):
+    return MultiResolutionSOTLoss(sample_rate=rate, square_magnitude=True, reduction="none")
+
+
+def _unbalanced(rate, samples):
+    stft = STFT(
+        fft_size=1024, hop_length=512, window="hann", sample_rate=rate, square_magnitude=True
+    )
+    return UnbalancedWasserstein1DLoss(stft, reach=400.0, reduction="none")
+
+
+def _plane(rate):
+    """Windows of 1/32 s, half overlapping."""
+    size = 2 ** round(math.log2(rate / 32))
+    return STFT(fft_size=size, hop_length=size // 2, window="hann", sample_rate=rate)
+
+
+def _sinkhorn(rate, samples):
+    return SinkhornSpectrogramLoss(
+        _plane(rate), square_magnitude=True, unit=1000.0, tol=1e-3, reduction="none"
+    )
+
+
+def _sliced(rate, samples):
+    return SlicedSpectrogramLoss(_plane(rate), square_magnitude=True, unit=1000.0, reduction="none")
+
+
+def _scattering(rate, samples, **options):
+    slowest = min(round(math.log2(rate / 8)), int(math.log2(samples)) - 1)
+    scattering = TimeFrequencyScattering(samples, J=slowest, Q=(8, 2), J_fr=3)
+    return JTFSLoss(scattering, reduction="none", **options)
+
+
+def weighted(first: Callable, weight: float, second: Callable) -> Callable[[float, int], Compare]:
+    """Build the sum of a loss and of a weight times another one."""
+
+    def build(rate, samples):
+        a, b = first(rate, samples), second(rate, samples)
+        return lambda x, y: a(x, y) + weight * b(x, y)
+
+    return build
+
+
+def _mss_linear(rate, samples):
+    return _mss(rate, samples, log_weight=0.0)
+
+
+LOSSES = {
+    "L1": Loss("waveform", "mean |x - y|", _waveform, package="torch"),
+    "MSS-Lin": Loss("bin by bin", "six scales, linear", _mss_linear),
+    "MSS-LogLin": Loss("bin by bin", "six scales, linear and logarithmic", _mss),
+    "MR-STFT": Loss("bin by bin", "three resolutions, as auraloss", _multi_resolution),
+    "mel": Loss("bin by bin", "MR-STFT in 64, 96 and 32 mel bands", _mel),
+    "SOT-2048": Loss("transport", "STFT 2048, energy, cutoff", _sot),
+    "SOT-512-LogF": Loss(
+        "transport",
+        "STFT 512, energy, cutoff, logarithmic frequency",
+        lambda rate, samples: _sot(rate, samples, size=512, log_frequency=True),
+    ),
+    "SOT-NoCut": Loss(
+        "transport",
+        "STFT 2048, energy, each of unit mass",
+        lambda rate, samples: _sot(rate, samples, cutoff=False),
+    ),
+    "MR-SOT": Loss(
+        "transport", "STFT 1024, 2048 and 512, energy, each of unit mass", _multi_resolution_sot
+    ),
+    "unbalanced": Loss("transport", "STFT 1024, energy, reach 400 Hz", _unbalanced),
+    "SOT+MSS": Loss(
+        "combination", "SOT-2048 + 0.05 MSS-Lin, as published", weighted(_sot, 0.05, _mss_linear)
+    ),
+    "Sinkhorn": Loss("time and frequency", "1/32 s, 1000 Hz/s, ε = 0.01, debiased", _sinkhorn),
+    "sliced": Loss("time and frequency", "1/32 s, 1000 Hz/s, 10 directions", _sliced),
+    "JTFS": Loss("scattering", "J = 1/8 s, Q = (8, 2), J_fr = 3, all paths", _scattering),
+    "JTFS-8": Loss(
+        "scattering",
+        "as JTFS, 8 random pairs of order 2",
+        lambda rate, samples: _scattering(rate, samples, random_paths=8),
+    ),
+}
