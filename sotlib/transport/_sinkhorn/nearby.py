@@ -17,7 +17,7 @@ NEAR = 5.0
 class NearbyAxis:
     """A `LogAxis` for a sequence of values; on the CPU, as it looks at each of them.
 
-    It keeps half of what `LogAxis` may hold within a product (32 MB), or nothing.
+    It keeps half of what `LogAxis` may hold within a product (32 MB) twice, or nothing.
     """
 
     def __init__(self, axis):
@@ -30,10 +30,11 @@ class NearbyAxis:
         if self.h is not None:
             change = torch.sub(h, self.h).nan_to_num_(nan=0.0)  # -inf, no mass, stays so
             if float(change.abs().max()) <= NEAR:
-                return self.axis.untile([self._sum(self.e * change.exp_())])
+                return self._sum(torch.mul(self.e, change.exp_(), out=self.changed))
         self.h = h
         ((_, self.factor, self.e, self.top),) = self.axis.sums(h)
-        return self.axis.untile([self._sum(self.e)])
+        self.changed = torch.empty_like(self.e)
+        return self._sum(self.e)
 
     def _sum(self, e):
-        return torch.bmm(self.factor, e).log_().add_(self.top)
+        return self.axis.untile([torch.bmm(self.factor, e).log_().add_(self.top)])
