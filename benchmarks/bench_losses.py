@@ -86,8 +86,8 @@ def run():
     def more(build):
         return lambda batch: step(build, batch=batch, samples=RATE // 4)
 
-    growth = grow("samples", LENGTHS, {k: longer(v) for k, v in losses.items()}, repeats=1)
-    batches = grow("sounds of ¼ s", BATCHES, {k: more(v) for k, v in losses.items()}, repeats=1)
+    growth = grow("samples", LENGTHS, {k: longer(v) for k, v in losses.items()}, repeats=3)
+    batches = grow("sounds of ¼ s", BATCHES, {k: more(v) for k, v in losses.items()}, repeats=3)
     return {
         "title": "All losses at the same work",
         "measures": f"Harmonic sounds with a little noise; ratios are to {BASELINE}. Names as in "
