@@ -33,7 +33,7 @@ class Budget:
 
 
 def pyin() -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """librosa's pYIN; its best guess also where it hears no voice."""
+    """The pYIN of librosa; its best guess also where it hears no voice."""
     import librosa
 
     def estimate(sound):

@@ -1,7 +1,6 @@
 """Losses and starts on recorded instruments; not in any paper. See chapter ``sot/instruments``."""
 
 import os
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -126,7 +125,6 @@ def carry_out(run: Run[Setting, Budget]) -> dict:
         weights, _ = load_checkpoint(run.path.with_name(f"{setting.needs}-{run.seed}.safetensors"))
         model.encoder.load_state_dict(weights)
     model.to(device)
-    started = time.monotonic()
     if not run.checkpoint.exists():
         bins = data["train"].features[..., : model.encoder.n_bins]
         seconds = pretrain(model, setting.loss.pretraining, bins.contiguous(), seed=run.seed)
