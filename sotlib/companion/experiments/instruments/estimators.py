@@ -80,10 +80,11 @@ SEEDS = (0,)
 
 
 def at_frames(times: np.ndarray, f0: np.ndarray, fold: Fold) -> Tensor:
-    """The estimate nearest in time to the beginning of each frame."""
+    """The estimate nearest in time to the beginning of each frame, 1 Hz where there is none."""
     frames = fold.f0.shape[1]
     wanted = np.arange(frames) * sounds.SAMPLES / frames / RATE
-    return torch.from_numpy(np.asarray(f0, float)[np.abs(times[:, None] - wanted).argmin(0)])
+    nearest = np.asarray(f0, float)[np.abs(times[:, None] - wanted).argmin(0)]
+    return torch.from_numpy(np.nan_to_num(nearest).clip(min=1.0))
 
 
 def _carry_out(run: Run[Callable, Budget]) -> dict:

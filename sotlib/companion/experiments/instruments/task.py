@@ -121,7 +121,8 @@ def evaluate(model, fold: Fold) -> tuple[dict, dict]:
 
 def accuracy(fold: Fold, f0: Tensor, chosen: Tensor | slice = slice(None)) -> dict:
     """Raw pitch and chroma accuracy of estimates (sounds, frames), in percent."""
-    truth, found = fold.f0[chosen].flatten(), f0[chosen].flatten().to(fold.f0)
+    voiced = fold.f0[chosen] > 0
+    truth, found = fold.f0[chosen][voiced], f0[chosen][voiced].to(fold.f0)
     return {
         "rpa": 100 * raw_pitch_accuracy(truth, found),
         "rca": 100 * raw_chroma_accuracy(truth, found),
