@@ -1,7 +1,8 @@
 """Pitch estimators that one would take instead, on the same sounds: no training, one run each.
 
-pYIN is librosa's. The other two are packages with their weights in them; they are imported only
-here, and the message says what to install.
+pYIN is librosa's. PESTO and SwiftF0 are packages with their weights in them; they are imported only
+here, and the message says what to install. The other rows are models that the SOT paper's
+experiments have trained on synthetic signals and that have never heard an instrument.
 """
 
 import sys
@@ -9,6 +10,7 @@ import time
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,9 +22,12 @@ from sotlib.companion.experiments.instruments.table import sounds_folder
 from sotlib.companion.experiments.instruments.task import Fold, accuracy, by_instrument, fold_of
 from sotlib.companion.experiments.instruments.task import make_model as model_of
 from sotlib.companion.experiments.runs import Run, make_run
+from sotlib.companion.experiments.sot import recipe as sot_recipe
+from sotlib.companion.experiments.sot import table as sot_table
 
 RATE, RANGE = sounds.SAMPLE_RATE, (32.7, 2000.0)  # Hz: about those of the notes
 FOLDS = ("test", UNHEARD)
+RESULTS = Path("results")  # where the runner is started
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,32 @@ def swift_f0():
     return estimate
 
 
-ROWS = {"pYIN": pyin, "PESTO": pesto, "SwiftF0": swift_f0}
+def recorded(experiment: str, name: str):
+    """A model whose weights another experiment recorded: trained on synthetic signals alone."""
+
+    def make():
+        rows = sot_recipe.ROWS if experiment == "sot_recipe" else None
+        path = RESULTS / experiment / "reduced" / f"{name}.safetensors"
+        model = sot_table.load_model(path, rows=rows)
+
+        def estimate(sound):
+            f0 = model.estimate_pitch(torch.from_numpy(sound)[None])[0].numpy()
+            return np.arange(len(f0)) * 256 / RATE, f0
+
+        return estimate
+
+    return make
+
+
+ROWS = {
+    "pYIN": pyin,
+    "PESTO": pesto,
+    "SwiftF0": swift_f0,
+    "MSS-Lin": recorded("sot_table", "MSS-Lin-123"),
+    "SOT-2048": recorded("sot_table", "SOT-2048-123"),
+    "SOT-512-LogF": recorded("sot_table", "SOT-512-LogF-123"),
+    "recipe": recorded("sot_recipe", "recipe-3005"),
+}
 PACKAGES = {"PESTO": "pesto-pitch omegaconf", "SwiftF0": "swift-f0 onnxruntime"}
 BUDGETS = {"paper": Budget(), "smoke": Budget("the few sounds of the smallest set")}
 SEEDS = (0,)
@@ -93,7 +123,7 @@ def _carry_out(run: Run[Callable, Budget]) -> dict:
         estimate = run.setting()
     except ImportError as error:
         raise ModuleNotFoundError(
-            f"{run.row} is not installed ({error}): pip install --no-deps {PACKAGES[run.row]}"
+            f"{run.row} is not installed ({error}): pip install --no-deps {PACKAGES.get(run.row)}"
         ) from None
     where, budget = sounds_folder(run.path.parent, run.budget)
     model = model_of(frame_wise_levels=False, noise=False, seed=0)  # for its frames alone
