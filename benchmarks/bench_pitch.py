@@ -1,6 +1,8 @@
 """Pitch estimation: the harmonic autoencoder's encoder beside the estimators of chapter
 sot/instruments."""
 
+from collections.abc import Callable
+
 import torch
 
 from sotlib import HarmonicAutoencoder, HarmonicSignals
@@ -14,7 +16,9 @@ def run():
     """Time everything; see `sotlib.companion.benchmarks` for what is returned."""
     sounds = HarmonicSignals("test", size=10 * SOUNDS, samples=SAMPLES).signals[:SOUNDS]
     model = HarmonicAutoencoder(samples=SAMPLES)
-    contestants = {"sotlib, one by one": lambda: [model.estimate_pitch(s[None]) for s in sounds]}
+    contestants: dict[str, Callable] = {
+        "sotlib, one by one": lambda: [model.estimate_pitch(s[None]) for s in sounds]
+    }
     for name, make in estimators.ROWS.items():
         try:
             estimate = make()

@@ -77,16 +77,16 @@ class FilteredNoise(nn.Module):
         batch, frames, bands = magnitudes.shape
         hop, taps = self.samples // frames, 2 * (bands - 1)
         held = torch.cat([magnitudes, magnitudes[:, -1:]], dim=1)
-        like = {"dtype": magnitudes.dtype, "device": magnitudes.device}
-        taper = torch.hann_window(taps, **like)
+        taper = torch.hann_window(taps, dtype=torch.float64).to(magnitudes)
         responses = torch.fft.irfft(held, n=taps).roll(taps // 2, -1) * taper
+        fade = torch.hann_window(2 * hop, dtype=torch.float64).to(magnitudes)
         # Frame n is heard from one hop before its beginning to one hop after.
         noise = self._noise((batch, self.samples + 2 * hop + taps), generator).to(magnitudes)
         pieces = noise.unfold(1, 2 * hop + taps, hop)[:, : frames + 1]
         size = 2 * hop + 2 * taps
         spectrum = torch.fft.rfft(pieces, n=size) * torch.fft.rfft(responses, n=size)
         filtered = torch.fft.irfft(spectrum, n=size)
-        heard = filtered[..., taps : taps + 2 * hop] * torch.hann_window(2 * hop, **like)
+        heard = filtered[..., taps : taps + 2 * hop] * fade
         rising, falling = heard.split(hop, dim=-1)
         return (falling[:, :-1] + rising[:, 1:]).flatten(1)
 

@@ -183,7 +183,7 @@ def test_estimates_are_taken_at_frames():
     truth = torch.ones(1, 16)
     fold = task.Fold(torch.zeros(1, sounds.SAMPLES), truth, torch.zeros(1, 16, 1))
     times = np.arange(0, 0.6, 0.008)
-    found = estimators.at_frames(times, 1000 * times, fold)
+    found = estimators.at_frames(fold, times, 1000 * times)
     wanted = 1000 * torch.arange(16) * sounds.SAMPLES / 16 / RATE
     assert (found - wanted).abs().max() <= 4
 

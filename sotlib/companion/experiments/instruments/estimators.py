@@ -109,7 +109,7 @@ BUDGETS = {"paper": Budget(), "smoke": Budget("the few sounds of the smallest se
 SEEDS = (0,)
 
 
-def at_frames(times: np.ndarray, f0: np.ndarray, fold: Fold) -> Tensor:
+def at_frames(fold: Fold, times: np.ndarray, f0: np.ndarray) -> Tensor:
     """The estimate nearest in time to the beginning of each frame, 1 Hz where there is none."""
     frames = fold.f0.shape[1]
     wanted = np.arange(frames) * sounds.SAMPLES / frames / RATE
@@ -133,7 +133,7 @@ def _carry_out(run: Run[Callable, Budget]) -> dict:
         fold = fold_of(model, found.signals, found.f0, found.notes)
         estimate(fold.signals[0].numpy())  # what is prepared or compiled once
         begin = time.monotonic()
-        f0 = torch.stack([at_frames(*estimate(s.numpy()), fold) for s in fold.signals])
+        f0 = torch.stack([at_frames(fold, *estimate(s.numpy())) for s in fold.signals])
         seconds = time.monotonic() - begin
         results[name] = accuracy(fold, f0)
         results[f"{name}_by_instrument"] = by_instrument(fold, f0)

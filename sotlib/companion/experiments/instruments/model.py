@@ -43,7 +43,7 @@ class InstrumentAutoencoder(HarmonicAutoencoder):
 
     def __init__(self, *, noise: bool = True):
         super().__init__(samples=SAMPLES, sample_rate=SAMPLE_RATE)
-        self.encoder = InstrumentEncoder()
+        self.encoder: InstrumentEncoder = InstrumentEncoder()
         self.noise = FilteredNoise(samples=SAMPLES) if noise else None
 
     @torch.no_grad()

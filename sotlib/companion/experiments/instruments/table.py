@@ -116,14 +116,14 @@ def carry_out(run: Run[Setting, Budget]) -> dict:
     heard = {fold: sounds.read(fold, budget=budget, folder=where) for fold in (*FOLDS, UNHEARD)}
     data = {}
     for fold, found in heard.items():
-        if setting.train == "synthetic" and fold in ("train", "validation"):
-            data[fold] = fold_of(model, *synthetic(fold, limits.signals), seed=run.seed)
-        else:
-            data[fold] = fold_of(model, found.signals, found.f0, found.notes, seed=run.seed)
+        data[fold] = fold_of(model, found.signals, found.f0, found.notes, seed=run.seed)
+    if setting.train == "synthetic":
+        data["train"] = fold_of(model, *synthetic("train", limits.signals), seed=run.seed)
+        data["validation"] = fold_of(model, *synthetic("validation", limits.signals), seed=run.seed)
     seconds = 0.0
     if setting.needs:
-        weights, _ = load_checkpoint(run.path.with_name(f"{setting.needs}-{run.seed}.safetensors"))
-        model.encoder.load_state_dict(weights)
+        start = run.path.with_name(f"{setting.needs}-{run.seed}.safetensors")
+        model.encoder.load_state_dict(load_checkpoint(start)[0])
     model.to(device)
     if not run.checkpoint.exists():
         bins = data["train"].features[..., : model.encoder.n_bins]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +69,7 @@ def fold_of(model, signals, f0, notes=(), *, seed=None) -> Fold:
     return Fold(signals, truth, features.contiguous(), [notes[i] for i in order] if notes else ())
 
 
-def synthetic(fold: str, size: int):
+def synthetic(fold: Literal["train", "validation"], size: int):
     """The signals of the SOT paper, as long as the recordings."""
     data = HarmonicSignals(fold, size=size, samples=SAMPLES, sample_rate=SAMPLE_RATE)
     return data.signals, data.f0.double()
