@@ -10,7 +10,7 @@ from sotlib.companion.book import BookError
 from sotlib.companion.book._common import Layout
 from sotlib.companion.book.assignment import write_assignment
 from sotlib.companion.book.chapters import Page, read_notebook, read_pages
-from sotlib.companion.book.exercises import pieces
+from sotlib.companion.book.exercises import pieces, task
 from sotlib.companion.book.generated import PAGES
 from sotlib.companion.files import write_atomically
 
@@ -209,9 +209,10 @@ def test_exercises_compute_derive_and_explore(page):
     stated = {p.exercise: p.cell.source for p in parts if p.exercise and not p.solution}
     kinds = {}
     for label, text in stated.items():
-        found = re.search(r"\n\n\*(Compute|Derive|Explore|Design)\.\* ", text)
-        assert found, f"{label}: begin with *Compute.*, *Derive.*, *Explore.* or *Design.*"
-        kinds[label] = found[1]
+        found = task(text.partition("\n\n")[2])
+        assert found, f"{label}: begin with its kind, as in *Derive (easy, 10 min).*"
+        assert 5 <= found.minutes <= 30, f"{label}: split an exercise that takes longer"
+        kinds[label] = found.kind
     assert {"Compute", "Derive"} < set(kinds.values()), f"kinds: {kinds}"
     unchecked = {label for label, kind in kinds.items() if kind != "Design"} - checked
     assert not unchecked, f"without a self-check: {sorted(unchecked)}"

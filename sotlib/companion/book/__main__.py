@@ -47,11 +47,9 @@ def _chapter(layout: Layout, options: argparse.Namespace) -> None:
 
 
 def _assign(layout: Layout, options: argparse.Namespace) -> None:
-    from sotlib.companion.book.assignment import write_assignment
-    from sotlib.companion.book.build import find_chapter
+    from sotlib.companion.book.build import build_assignment
 
-    page = find_chapter(layout, options.name)
-    for path in write_assignment(layout, page, scale=options.scale):
+    for path in build_assignment(layout, options.name, scale=options.scale):
         print(path)
 
 

@@ -4,11 +4,15 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import nbformat
+
 from sotlib.companion.book import manifest
 from sotlib.companion.book._common import BookError, Layout
+from sotlib.companion.book.assignment import write_assignment
 from sotlib.companion.book.chapters import Page, read_pages
 from sotlib.companion.book.execute import execute_chapters
 from sotlib.companion.book.generated import PAGES, Context, generate
+from sotlib.companion.book.plain import read_names
 from sotlib.companion.book.site import build_site
 from sotlib.companion.files import locked
 
@@ -36,6 +40,14 @@ def build_chapter(
         parameters = {"scale": scale, **parameters}
         execute_chapters(layout, [page], parameters=parameters, jobs=1)
     return layout.executed(str(parameters["scale"])) / f"{page.name}.ipynb"
+
+
+def build_assignment(layout: Layout, name: str, *, scale: str = "laptop") -> list[Path]:
+    """Execute one chapter for the numbers in its text, and make assignments of it."""
+    page, names = find_chapter(layout, name), read_names(layout, read_pages(layout, tuple(PAGES)))
+    path = build_chapter(layout, page.name, scale=scale, parameters={})
+    executed = nbformat.read(path, as_version=4)
+    return write_assignment(layout, page, names, executed=executed)
 
 
 def find_chapter(layout: Layout, name: str) -> Page:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from sotlib.companion.book.assignment import checks
 from sotlib.companion.book.chapters import Page, read_notebook
-from sotlib.companion.book.exercises import pieces
+from sotlib.companion.book.exercises import Piece, Task, pieces, task
 
 NAME = "appendix/for-teachers"
 MARK = "<!-- chapters -->"
-# Minutes: reading 150 words, a cell of code, an exercise.
+# Minutes: reading 150 words, a cell of code, an exercise that does not say how many it takes.
 _WORDS, _CELL, _EXERCISE = 150, 1.5, 12
 
 
@@ -35,8 +35,14 @@ def minutes(chapter: Page) -> int:
     parts = pieces(read_notebook(chapter), chapter.name)
     words = sum(len(p.cell.source.split()) for p in parts if not p.is_code and not p.solution)
     cells = sum(p.is_code and not p.solution for p in parts)
-    exercises = len({p.exercise for p in parts if p.exercise})
-    return 5 * max(1, round((words / _WORDS + cells * _CELL + exercises * _EXERCISE) / 5))
+    time = sum(found.minutes if found else _EXERCISE for found in tasks(parts).values())
+    return 5 * max(1, round((words / _WORDS + cells * _CELL + time) / 5))
+
+
+def tasks(parts: Sequence[Piece]) -> dict[str, Task | None]:
+    """What each exercise asks for, by label."""
+    stated = {p.exercise: p.cell.source for p in parts if p.exercise and not p.solution}
+    return {label: task(text) for label, text in stated.items()}
 
 
 def _section(chapter: Page) -> str:
