@@ -86,7 +86,7 @@ def run():
     def more(build):
         return lambda batch: step(build, batch=batch, samples=RATE // 4)
 
-    growth = grow("samples", LENGTHS, {k: longer(v) for k, v in losses.items()}, repeats=3)
+    lengths = grow("samples", LENGTHS, {k: longer(v) for k, v in losses.items()}, repeats=3)
     batches = grow("sounds of ¼ s", BATCHES, {k: more(v) for k, v in losses.items()}, repeats=3)
     return {
         "title": "All losses at the same work",
@@ -95,7 +95,7 @@ def run():
         "(kymatio's scattering: see above). Growth is over the length of two sounds.",
         "device": "cpu",
         "rows": rows,
-        "growth": growth,
+        "lengths": lengths,
         "batches": batches,
         "settings": {name: loss.settings for name, loss in LOSSES.items()},
     }
