@@ -62,7 +62,8 @@ def _zips(layout: Layout, options: argparse.Namespace) -> None:
 
 
 def _notebooks(layout: Layout, options: argparse.Namespace) -> None:
-    from sotlib.companion.book.notebooks import export, publish, repository
+    from sotlib.companion.book.alone import repository
+    from sotlib.companion.book.notebooks import export, publish
 
     if options.publish and not repository(layout)["url"]:
         print("nothing is published: repository: url is not set in _config.yml")

@@ -23,9 +23,8 @@ from sotlib.companion.book._common import (
     python_path,
     read_text,
 )
-from sotlib.companion.book.alone import alone
+from sotlib.companion.book.alone import alone, repository
 from sotlib.companion.book.chapters import Page
-from sotlib.companion.book.notebooks import repository
 from sotlib.companion.book.pictures import prepared
 from sotlib.companion.book.plain import read_names
 from sotlib.companion.book.slim import slim

@@ -10,9 +10,8 @@ from pathlib import Path
 import nbformat
 
 from sotlib.companion.book._common import PACKAGE, READS, BookError, Layout, read_text
-from sotlib.companion.book.alone import alone, archive, imported
+from sotlib.companion.book.alone import alone, archive, imported, repository
 from sotlib.companion.book.chapters import Page
-from sotlib.companion.book.notebooks import repository
 from sotlib.companion.book.plain import Names
 from sotlib.companion.files import write_atomically
 
