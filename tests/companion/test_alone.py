@@ -38,6 +38,7 @@ data = ["sound.flac"]
         ("{cite:t}`x,y`", "X [1999], Y and Z [2001]"),
         ("{cite}`x, y`", "[X, 1999; Y and Z, 2001]"),
         ("{glue:text}`a:.1f` {glue:text}`a` {glue:text}`word`", "2.5 2.46 ten"),
+        ("{glue:text}`n:d` {glue:text}`n:.1f`", "-12 -12.0"),
         ("$$\na\n$$ (eq-a)\n", "$$\na\n\\tag{3}\n$$\n"),
         ("```{admonition} In short\nOne.\n\nTwo.\n```", "> **In short**\n>\n> One.\n>\n> Two."),
         ("(label)=\n# Title", "# Title"),
@@ -46,7 +47,7 @@ data = ["sound.flac"]
     ],
 )
 def test_text_without_myst(text, expected):
-    assert plain(text, "part/two", NAMES, {"a": "2.46", "word": "ten"}) == expected
+    assert plain(text, "part/two", NAMES, {"a": "2.46", "word": "ten", "n": "-12"}) == expected
 
 
 @pytest.mark.parametrize("role", ["doc", "numref", "eq", "ref", "cite", "glue:text"])

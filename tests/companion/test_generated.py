@@ -87,7 +87,7 @@ def test_teachers_see_what_exercises_take_and_where_the_zip_is():
     assert "1 with a self-check: Derive (hard, 25 min); `make" in text
     assert "[part-one.zip](https://a.org/b/releases/latest/download/part-one.zip)." in text
     assert "zip" not in teachers.page(teachers.MARK, [page_of(chapter)])
-    assert teachers.minutes(page_of(chapter)) == 30
+    assert teachers.minutes(page_of(chapter)) == 25
 
 
 def test_minutes_of_the_plans_add_up(chapters):

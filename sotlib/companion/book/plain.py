@@ -126,7 +126,8 @@ def _number(target: str, glued: Mapping[str, str] | None, page: str) -> str:
         return "…"
     name, _, form = target.partition(":")
     text = _of(glued, name, page)
-    return format(float(text), form) if form else text
+    whole = re.fullmatch(r"-?\d+", text)
+    return format(int(text) if whole else float(text), form) if form else text
 
 
 def _citation(keys: str, names: Names, page: str, *, textual: bool) -> str:

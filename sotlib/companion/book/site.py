@@ -137,7 +137,9 @@ def _write_downloads(
     for page in pages:
         if page.name in notebooks:
             notebook = alone(notebooks[page.name], page, names, address=address)
-            write_atomically(html / "_sources" / f"{page.name}.ipynb", nbformat.writes(notebook))
+            # In one line, which takes fewer bytes than nbformat's own way.
+            text = json.dumps(notebook, ensure_ascii=False, separators=(",", ":"))
+            write_atomically(html / "_sources" / f"{page.name}.ipynb", text)
 
 
 def _write_stage(layout: Layout, files: Mapping[str, bytes]) -> None:
