@@ -61,7 +61,8 @@ def test_the_table_is_filled_in_the_order_that_it_declares():
     recipes = queue("sot_recipe")
     assert [t.row for t in recipes[:11]] == ["recipe"] * 10 + ["no-tilt"]
     matching = queue("pnp_arpeggio") + queue("pnp_drum")
-    assert queue() == recipes + wanted + queue("sot_why") + matching
+    compared = queue("compare_directions") + queue("compare_recovery")
+    assert queue() == recipes + wanted + queue("sot_why") + matching + compared
 
 
 def test_an_experiment_without_a_queue_is_named(capsys):

@@ -156,3 +156,34 @@ def test_style_draws_the_same_transparent_svg_twice():
             pictures.append(buffer.getvalue())
     assert pictures[0] == pictures[1]
     assert "fill: #ffffff" not in pictures[0]
+
+
+PICKED = {"rows": {"a<b": [99.6, 50], "c": [80, 80]}, "columns": ["pitch", "1 < 2"]}
+COSTS = {"costs": {"a<b": 0.5, "c": 20}, "limits": {"any time": 1e9, "1 ms": 1}}
+WORDS = {"legend": "Tick", "caption": "Shares"}
+
+
+def test_picker_is_a_table_without_scripts():
+    markup = show.picker(**PICKED, **COSTS, **WORDS).data
+    body = re.sub(r"<script>.*</script>", "", markup, flags=re.S)
+    assert re.findall(r"<td>([^<]*)</td>", body) == ["100", "50", "80", "80"]
+    assert re.findall(r'data-cost="([^"]*)"', body) == ["0.5", "20"]
+    assert body.count("checkbox") == 2
+    assert "a&lt;b" in body
+    assert "1 &lt; 2" in body
+    assert re.search(r'<option value="1e\+09">any time</option><option value="1">1 ms', body)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": ["pitch"]}, r"rows\['a<b'\] must have 1 values; got 2"),
+        ({"rows": {"a<b": [101, 0]}}, "must lie between 0 and 100"),
+        ({"costs": {"a<b": 1}}, "costs must have an entry for the row 'c'"),
+        ({"limits": {}}, "rows and limits must not be empty"),
+        ({"rows": {}}, "rows and limits must not be empty"),
+    ],
+)
+def test_bad_pickers_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        show.picker(**(PICKED | COSTS | WORDS | options))

@@ -33,4 +33,4 @@ Examples
 """
 
 FOLDS = ("train", "validation", "test")
-PAPERS = ("sot", "pnp")  # folders, in the order in which their queues are carried out
+PAPERS = ("sot", "pnp", "compare")  # folders, in the order of their queues

@@ -21,7 +21,8 @@ class NearbyAxis:
     """
 
     def __init__(self, axis):
-        self.axis, self.h, self.size = axis, None, axis.size
+        self.axis, self.size, self.h = axis, axis.size, None
+        self.e = self.changed = torch.empty(0)
 
     def logsumexp(self, h):
         """As `LogAxis.logsumexp`."""

@@ -1,0 +1,216 @@
+"""Which losses find a synthesiser's parameters by descent, from random starts.
+
+The same descent for all losses; its rate is chosen for each from the same three, on other starts.
+Not in the papers. Explained in chapter ``compare/recovery``.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sotlib.companion.checkpoints import load_checkpoint, save_checkpoint
+from sotlib.companion.experiments.compare.descent import Descent, choose
+from sotlib.companion.experiments.compare.losses import LOSSES
+from sotlib.companion.experiments.compare.others import OTHERS
+from sotlib.companion.experiments.compare.synthesisers import SAMPLES, SYNTHESISERS
+from sotlib.companion.experiments.runs import Run, make_run
+from sotlib.companion.experiments.training import stopping
+
+SEEDS = (1,)
+SEARCH_SEED = 9001  # of the starts on which the rate is chosen
+RATES = (0.01, 0.03, 0.1)  # of the range, a step
+LONGEST = 5000  # steps, for what takes next to no time
+SEEN = (1, 2, 5, 10, 20, 40, 70, 100, 150, 200, 250, 300, 500, 1000, 2000)  # steps of the curve
+
+
+@dataclass(frozen=True)
+class Row:
+    """A loss on a synthesiser, with what a record must agree with."""
+
+    synthesiser: str
+    loss: str
+    family: str
+    settings: str
+    package: str
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is computed."""
+
+    starts: int
+    search_starts: int = 5
+    """With each rate."""
+    descent_steps: int = 300
+    descent_seconds: float = 0.5
+    """Of one core, for each start. A descent goes on until it has had both."""
+    reduced: str = ""
+
+    @property
+    def steps(self) -> int:
+        """For the progress bar: those of the search and of the descent."""
+        return 2 * self.descent_steps
+
+
+ROWS = {
+    f"{synthesiser}-{name}": Row(synthesiser, name, loss.family, loss.settings, loss.package)
+    for synthesiser in SYNTHESISERS
+    for name, loss in LOSSES.items()
+} | {
+    f"{synthesiser}-{name}": Row(synthesiser, name, other.family, other.settings, other.package)
+    for name, other in OTHERS.items()
+    for synthesiser in SYNTHESISERS
+}
+BUDGETS = {
+    "paper": Budget(100),
+    "reduced": Budget(
+        16,
+        search_starts=4,
+        descent_steps=200,
+        reduced="16 starts instead of 100, 200 steps instead of 300, rates tried from 4 starts "
+        "instead of 5",
+    ),
+    "smoke": Budget(
+        3,
+        search_starts=1,
+        descent_steps=3,
+        descent_seconds=0.0,
+        reduced="three steps from three starts, to see that everything runs",
+    ),
+}
+# Dear ones, and variants of others, come last.
+LATER = ("JTFS", "SOT-NoCut", "MR-SOT", "SOT-512-LogF", "SOT-2048-end", "Sinkhorn")
+LATER += ("JTFS-8", "unbalanced")
+QUEUE = (
+    ("reduced", tuple(name for name, row in ROWS.items() if row.loss not in LATER), SEEDS),
+    *(("reduced", tuple(f"{s}-{loss}" for s in reversed(SYNTHESISERS)), SEEDS) for loss in LATER),
+)
+
+
+class Recovery:
+    """Starts of one synthesiser under one loss, with what is kept of their way."""
+
+    def __init__(self, row: Row, starts: int, seed: int, rates: Tensor, repeat: int = 1):
+        self.synth = SYNTHESISERS[row.synthesiser]
+        truth, start, phases = self.synth.draw(starts, seed)
+        with torch.no_grad():
+            if row.loss in OTHERS:
+                sound: Callable[[Tensor], Tensor] = torch.clone
+                compare, target = OTHERS[row.loss].make(self.synth, truth, phases)
+            else:
+                sound, target = self.synth, self.synth(truth, phases)
+                compare = LOSSES[row.loss].build(self.synth.rate, SAMPLES)
+        self.truth, start, target = (t.repeat(repeat, 1) for t in (truth, start, target))
+        self.descent = Descent(compare, sound, target, start, rates)
+        self.curve: list[dict] = []
+        self.errors: dict[str, list] = {}
+        self.steps_in_time: int | None = None
+        self._see()
+        self._keep("start")
+
+    def _see(self) -> None:
+        """Add to the curve where the starts have come to, errors as shares of the range."""
+        errors = self.error().mean(-1)
+        self.curve.append(
+            {
+                "step": self.descent.steps,
+                "seconds": round(self.descent.seconds / len(self.truth), 5),
+                "median_error": round(errors.median().item(), 5),
+                "near": int(self.near().sum()),
+            }
+        )
+
+    def _keep(self, when: str) -> None:
+        """Keep the errors of all parameters of all starts, (starts, d)."""
+        errors = self.error().tolist()
+        self.errors[when] = [[round(error, 5) for error in one] for one in errors]
+
+    def error(self) -> Tensor:
+        """Of every parameter of every start, as a share of its range, (starts, d)."""
+        return (self.descent.theta - self.truth).abs()
+
+    def near(self) -> Tensor:
+        """Which starts have come near enough in every parameter."""
+        return (self.error() <= self.synth.tolerances).all(-1)
+
+    def go_on(self, steps: int, seconds: float, report) -> None:
+        """Descend until so many steps are taken and so many seconds for each start are spent."""
+        descent, spent = self.descent, seconds * len(self.truth)
+        while descent.steps < steps or (descent.seconds < spent and descent.steps < LONGEST):
+            descent.step()
+            if descent.steps in (*SEEN, steps):
+                self._see()
+            if descent.steps == steps:
+                self._keep("steps")
+            over = descent.seconds >= spent or descent.steps == LONGEST
+            if over and "seconds" not in self.errors:
+                self._keep("seconds")
+                self.steps_in_time = descent.steps
+            if descent.steps % 20 == 0:
+                report()
+
+    def kept(self) -> dict:
+        """What `go_on` has written down so far."""
+        names = "curve", "errors", "steps_in_time"
+        return {name: getattr(self, name) for name in names}
+
+
+def carry_out(run: Run[Row, Budget]) -> dict:
+    """Choose a rate, then descend."""
+    row, limits = run.setting, run.limits
+    identity = json.loads(json.dumps(run.configuration | {"seed": run.seed}))
+    tried = torch.arange(len(RATES)).repeat_interleave(limits.search_starts)
+    rates = torch.tensor(RATES)[tried]
+    search = Recovery(row, limits.search_starts, SEARCH_SEED, rates, repeat=len(RATES))
+    tensors, numbers = _resumed(run.checkpoint, identity)
+    chosen = numbers.get("rate")
+
+    def keep(recovery, before):
+        def report():
+            tensors, state = recovery.descent.state()
+            more = {"identity": identity, "rate": chosen, "kept": recovery.kept()}
+            save_checkpoint(run.checkpoint, tensors, state | more)
+            done = before + min(recovery.descent.steps, limits.descent_steps)
+            if stopped := stopping(run.progress, done):
+                raise stopped
+
+        return report
+
+    if chosen is None:
+        if tensors:
+            search.descent.resume(tensors, numbers)
+        search.go_on(limits.descent_steps, 0.0, keep(search, 0))
+        chosen = choose(RATES, tried, search.error().mean(-1), search.near())
+        tensors = {}
+    main = Recovery(row, limits.starts, run.seed, torch.full((limits.starts,), chosen))
+    if tensors:
+        main.descent.resume(tensors, numbers)
+        vars(main).update(numbers["kept"])
+    main.go_on(limits.descent_steps, limits.descent_seconds, keep(main, limits.descent_steps))
+    return {
+        "configuration": run.configuration
+        | {"samples": SAMPLES, "sample_rate": main.synth.rate, "rates": RATES},
+        "results": {
+            "rate": chosen,
+            "tolerances": [round(t, 6) for t in main.synth.tolerances.tolist()],
+            **main.kept(),
+            "broken": main.descent.broken,
+        },
+        "reduced": limits.reduced,
+        "seconds": search.descent.seconds + main.descent.seconds,
+    }
+
+
+def _resumed(checkpoint, identity):
+    """The state of an interrupted run: tensors and numbers, or nothing."""
+    try:
+        tensors, numbers = load_checkpoint(checkpoint)
+    except FileNotFoundError:
+        return {}, {}
+    return (tensors, numbers) if numbers.get("identity") == identity else ({}, {})
+
+
+run = make_run("compare_recovery", ROWS, BUDGETS, carry_out)
