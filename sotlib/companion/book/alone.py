@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 import nbformat
+import yaml
 
-from sotlib.companion.book._common import READS, digest
+from sotlib.companion.book._common import READS, Layout, digest, read_text
 from sotlib.companion.book.chapters import Page
 from sotlib.companion.book.exercises import Piece, parsed, pieces
 from sotlib.companion.book.glue import glued_texts
@@ -56,6 +57,17 @@ os.chdir(root / "book")"""
 def archive(page: str) -> str:
     """Name of a chapter's zip, and of the folder in it, without ``.zip``."""
     return page.replace("/", "-")
+
+
+def repository(layout: Layout) -> dict[str, str]:
+    """Address (or none), branch and folder of the published notebooks, from ``_config.yml``."""
+    config = yaml.safe_load(read_text(layout.config, "the settings")) or {}
+    found = config.get("repository") or {}
+    return {
+        "url": (found.get("url") or "").removesuffix("/"),
+        "branch": found.get("branch", "notebooks"),
+        "folder": found.get("path_to_book", "book"),
+    }
 
 
 def alone(

@@ -26,6 +26,9 @@ _INTRO = (
 _SOLVED = "*The chapter `{name}` with its solutions, for teachers.*"
 _OTTER = "# ASSIGNMENT CONFIG\nname: {name}\nexport_cell: false"
 
+_HOME = "import os\n\nhome = os.getcwd()"
+_BACK = "os.chdir(home)  # where Otter looks for the tests of the exercises below"
+
 
 def write_assignment(
     layout: Layout,
@@ -61,8 +64,8 @@ def write_assignment(
         f"nbgrader/source/{course}/{last}.ipynb": [_text(intro), first, *as_nbgrader(True)],
         f"otter/{course}.ipynb": [
             nbformat.v4.new_raw_cell(config),
-            *(_text(intro), first),
-            *_cells(parts, page.name, grading.otter, stated=True),
+            *(_text(intro), nbformat.v4.new_code_cell(_HOME), first),
+            *_at_home(_cells(parts, page.name, grading.otter, stated=True)),
         ],
     }
     paths = []
@@ -96,6 +99,12 @@ def _cells(
             if not (before.solution and before.exercise == part.exercise):
                 cells += solve(_exercise(parts, part.exercise, name), stand[part.exercise])
     return cells
+
+
+def _at_home(cells: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """The cells, with the way back to Otter's files before the first question."""
+    begins = [index for index, cell in enumerate(cells) if cell.source.startswith(grading.BEGIN)]
+    return [*cells[: begins[0]], nbformat.v4.new_code_cell(_BACK), *cells[begins[0] :]]
 
 
 def _exercise(parts: Sequence[Piece], label: str, name: str) -> grading.Exercise:

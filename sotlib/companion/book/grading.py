@@ -13,6 +13,7 @@ import nbformat
 from sotlib.companion.book.exercises import Task, used
 
 WORDS = ("Derive", "Design")  # kinds that are answered in words, too
+BEGIN = "# BEGIN QUESTION"  # of Otter
 _GUARD = "is still to be defined"
 _MANUAL = {"grade": True, "solution": True, "locked": False}
 _ANSWER = {"grade": False, "solution": True, "locked": False}
@@ -81,13 +82,13 @@ def otter(exercise: Exercise, statement: nbformat.NotebookNode) -> list[nbformat
     """Cells of one exercise, with its text, in the format of ``otter assign``."""
     name, cells = exercise.label.replace("-", "_"), []
     if exercise.in_words:
-        begin = f"# BEGIN QUESTION\nname: {name}_words\nmanual: true\npoints: {exercise.points}"
+        begin = f"{BEGIN}\nname: {name}_words\nmanual: true\npoints: {exercise.points}"
         solution = [_raw("# BEGIN SOLUTION"), _markdown(exercise.words), _raw("# END SOLUTION")]
         cells += [_raw(begin), statement, *solution, _raw("# END QUESTION")]
         statement = _markdown("The code that goes with it:")
     if exercise.code:
         points = exercise.points * len(exercise.checks)
-        begin = f"# BEGIN QUESTION\nname: {name}\npoints: {points}"
+        begin = f"{BEGIN}\nname: {name}\npoints: {points}"
         prompt = f'""" # BEGIN PROMPT\n{exercise.placeholder() or "..."}\n"""; # END PROMPT'
         code = f"# BEGIN SOLUTION NO PROMPT\n{exercise.code}\n# END SOLUTION\n{prompt}"
         solution = [_raw("# BEGIN SOLUTION"), _code(code), _raw("# END SOLUTION")]

@@ -6,10 +6,9 @@ import subprocess
 from pathlib import Path
 
 import nbformat
-import yaml
 
 from sotlib.companion.book._common import BookError, Layout, digest, read_text, refuse_links
-from sotlib.companion.book.alone import alone
+from sotlib.companion.book.alone import alone, repository
 from sotlib.companion.book.chapters import read_pages
 from sotlib.companion.book.generated import PAGES
 from sotlib.companion.book.plain import read_names
@@ -27,17 +26,6 @@ if "google.colab" in sys.modules:
     %pip install --quiet -e "/content/book-and-library[book]"
     sys.path.insert(0, "/content/book-and-library")
     %cd /content/book-and-library/{folder}"""
-
-
-def repository(layout: Layout) -> dict[str, str]:
-    """Address (or none), branch and folder of the published notebooks, from ``_config.yml``."""
-    config = yaml.safe_load(read_text(layout.config, "the settings")) or {}
-    found = config.get("repository") or {}
-    return {
-        "url": (found.get("url") or "").removesuffix("/"),
-        "branch": found.get("branch", "notebooks"),
-        "folder": found.get("path_to_book", "book"),
-    }
 
 
 def export(layout: Layout, *, scale: str = "laptop") -> Path:

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sotlib.companion.book._common import BookError, Layout
 from sotlib.companion.book.chapters import Page
 
+_Known = TypeVar("_Known")
 # Labels of what the site numbers, in the order of the pages: figures, tables, equations.
 _LABEL = re.compile(
     r"^[: ]+name: (?P<fig>fig-[\w-]+)|\bname[:=] ?\"?(?P<tab>tab-[\w-]+)|^\$\$ \((?P<eq>[\w-]+)\)",
@@ -40,7 +42,8 @@ def read_names(layout: Layout, pages: Sequence[Page]) -> Names:
 
     A page that the build writes is called by its name, and nothing is numbered from there on.
     """
-    titles, numbers = {}, {}
+    titles: dict[str, str] = {}
+    numbers: dict[str, str] = {}
     counts = dict.fromkeys(_NUMBERED, 0)
     written = False
     for page in pages:
@@ -57,7 +60,7 @@ def read_names(layout: Layout, pages: Sequence[Page]) -> Names:
     return Names(titles, numbers, _references(layout))
 
 
-def plain(text: str, page: str, names: Names, glued: Mapping[str, object] | None = None) -> str:
+def plain(text: str, page: str, names: Names, glued: Mapping[str, str] | None = None) -> str:
     """Write Markdown without MyST; a number that is not given becomes an ellipsis.
 
     Raises BookError where the text refers to something that the book does not have.
@@ -101,7 +104,7 @@ def references(texts: Sequence[str], names: Names) -> str:
     return "## References\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
 
 
-def _of(known: Mapping[str, str], label: str, page: str) -> str:
+def _of(known: Mapping[str, _Known], label: str, page: str) -> _Known:
     try:
         return known[label]
     except KeyError:
@@ -118,16 +121,17 @@ def _absolute(target: str, page: str) -> str:
     return "/".join(parts)
 
 
-def _number(target: str, glued: Mapping[str, object] | None, page: str) -> str:
+def _number(target: str, glued: Mapping[str, str] | None, page: str) -> str:
     if glued is None:
         return "…"
     name, _, form = target.partition(":")
-    text = str(_of(glued, name, page)).strip("'\"")  # type: ignore[arg-type]
-    return format(float(text), form) if form else text
+    text = _of(glued, name, page)
+    whole = re.fullmatch(r"-?\d+", text)
+    return format(int(text) if whole else float(text), form) if form else text
 
 
 def _citation(keys: str, names: Names, page: str, *, textual: bool) -> str:
-    found = [_of(names.cited, key.strip(), page) for key in keys.split(",")]  # type: ignore[arg-type]
+    found = [_of(names.cited, key.strip(), page) for key in keys.split(",")]
     if textual:
         return ", ".join(f"{authors} [{year}]" for authors, year, _ in found)
     return f"[{'; '.join(f'{authors}, {year}' for authors, year, _ in found)}]"

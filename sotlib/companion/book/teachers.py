@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from sotlib.companion.book.alone import archive
 from sotlib.companion.book.assignment import checks
 from sotlib.companion.book.chapters import Page, read_notebook
 from sotlib.companion.book.exercises import Piece, Task, pieces, task
@@ -13,9 +14,13 @@ MARK = "<!-- chapters -->"
 _WORDS, _CELL, _EXERCISE = 150, 1.5, 12
 
 
-def page(text: str, pages: Sequence[Page]) -> str:
-    """Write a section for each chapter where the page's source has ``<!-- chapters -->``."""
-    return text.replace(MARK, "\n".join(_section(p) for p in pages if is_chapter(p)))
+def page(text: str, pages: Sequence[Page], *, address: str = "") -> str:
+    """Write a section for each chapter where the page's source has ``<!-- chapters -->``.
+
+    With the repository's address each has a link to its zip, among the files of the last release.
+    """
+    chapters = [chapter for chapter in pages if is_chapter(chapter)]
+    return text.replace(MARK, "\n".join(_section(chapter, address) for chapter in chapters))
 
 
 def is_chapter(page: Page) -> bool:
@@ -45,7 +50,7 @@ def tasks(parts: Sequence[Piece]) -> dict[str, Task | None]:
     return {label: task(text) for label, text in stated.items()}
 
 
-def _section(chapter: Page) -> str:
+def _section(chapter: Page, address: str) -> str:
     parts = pieces(read_notebook(chapter), chapter.name)
     exercises = len({p.exercise for p in parts if p.exercise})
     folder = chapter.name.rpartition("/")[0]
@@ -54,5 +59,11 @@ def _section(chapter: Page) -> str:
     count = f"{exercises} exercise{'s' * (exercises != 1)}, {checks(parts)} with a self-check"
     command = f"`make assignment CHAPTER={chapter.name}`" if exercises else ""
     facts = [f"About {minutes(chapter)} minutes", count if exercises else "no exercises", command]
+    if address:
+        name = f"{archive(chapter.name)}.zip"
+        facts.append(f"[{name}]({address}/releases/latest/download/{name})")
+    told = [f"{t.kind} ({t.difficulty}, {t.minutes} min)" for t in tasks(parts).values() if t]
+    if told:
+        facts[1] += f": {', '.join(told)}"
     title = f"### {{doc}}`/{chapter.name}`"
     return f"{title}\n\n{text}\n\n{'; '.join(filter(None, facts))}.\n"
