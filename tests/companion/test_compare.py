@@ -20,6 +20,7 @@ from sotlib.companion.experiments.compare.differences import (
 )
 from sotlib.companion.experiments.compare.intervals import wilson
 from sotlib.companion.experiments.compare.others import OTHERS
+from sotlib.companion.experiments.compare.state import resumed
 from sotlib.companion.experiments.compare.synthesisers import SYNTHESISERS
 from sotlib.companion.experiments.training import Stopped
 from sotlib.companion.runner import queue
@@ -263,6 +264,16 @@ def test_directions_go_on_where_they_were_stopped(tmp_path):
         for name in ("a", "b")
     ]
     assert parts[0] == parts[1]
+
+
+def test_a_damaged_state_is_put_aside(tmp_path, capsys):
+    with pytest.raises(Stopped):
+        directions.run("L1", 1, budget="smoke", folder=tmp_path, progress=stop_at(1))
+    (checkpoint,) = tmp_path.glob("*.checkpoint.safetensors")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-3])
+    assert resumed(checkpoint, {}) == ({}, {})
+    assert "It is put aside" in capsys.readouterr().err
+    assert not checkpoint.exists()
 
 
 @pytest.mark.parametrize("when", [20, 60])  # while the rate is chosen, and after it

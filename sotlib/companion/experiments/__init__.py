@@ -1,4 +1,4 @@
-"""The papers' experiments: their runs as data, and how one run is carried out.
+"""The papers' experiments, and a comparison of losses: runs as data, and how one is carried out.
 
 A folder a paper. A module with `ROWS` is an experiment, which `sotlib.companion.runner` calls
 ``<folder>_<module>``. It has

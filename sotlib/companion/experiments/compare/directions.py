@@ -3,6 +3,7 @@
 Not in the papers. Explained in chapter ``compare/directions``.
 """
 
+import json
 import time
 import zlib
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sotlib.companion.checkpoints import load_checkpoint, save_checkpoint
+from sotlib.companion.checkpoints import save_checkpoint
 from sotlib.companion.experiments.compare.differences import (
     DIFFERENCES,
     RATE,
@@ -21,6 +22,7 @@ from sotlib.companion.experiments.compare.differences import (
     sizes,
 )
 from sotlib.companion.experiments.compare.losses import LOSSES
+from sotlib.companion.experiments.compare.state import resumed
 from sotlib.companion.experiments.runs import Run, make_run
 from sotlib.companion.experiments.training import stopping
 
@@ -99,8 +101,9 @@ def _seed(*parts) -> int:
 
 def carry_out(run: Run[Row, Budget]) -> dict:
     """All differences of one loss."""
-    identity = run.configuration | {"seed": run.seed}
-    done, seconds = _resumed(run.checkpoint, identity)
+    identity = json.loads(json.dumps(run.configuration | {"seed": run.seed}))
+    _, numbers = resumed(run.checkpoint, identity)
+    done, seconds = numbers.get("done", {}), numbers.get("seconds", 0.0)
     for name in run.limits.differences:
         if name in done:
             continue
@@ -115,7 +118,9 @@ def carry_out(run: Run[Row, Budget]) -> dict:
         counts = {key: [cell[key] for cell in cells] for key in cells[0]}
         done[name] = {"unit": difference.unit, "sizes": steps, **counts}
         seconds += time.monotonic() - started
-        save_checkpoint(run.checkpoint, {}, {"identity": identity, "done": done, "s": seconds})
+        save_checkpoint(
+            run.checkpoint, {}, {"identity": identity, "done": done, "seconds": seconds}
+        )
         if stopped := stopping(run.progress, len(done)):
             raise stopped
     return {
@@ -124,15 +129,6 @@ def carry_out(run: Run[Row, Budget]) -> dict:
         "reduced": run.limits.reduced,
         "seconds": seconds,
     }
-
-
-def _resumed(checkpoint, identity):
-    """What is done already, by difference, and how long it took."""
-    try:
-        _, numbers = load_checkpoint(checkpoint)
-    except FileNotFoundError:
-        return {}, 0.0
-    return numbers["done"], numbers["s"]
 
 
 run = make_run("compare_directions", ROWS, BUDGETS, carry_out)

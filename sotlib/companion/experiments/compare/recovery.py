@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sotlib.companion.checkpoints import load_checkpoint, save_checkpoint
+from sotlib.companion.checkpoints import save_checkpoint
 from sotlib.companion.experiments.compare.descent import Descent, choose
 from sotlib.companion.experiments.compare.losses import LOSSES
 from sotlib.companion.experiments.compare.others import OTHERS
+from sotlib.companion.experiments.compare.state import resumed
 from sotlib.companion.experiments.compare.synthesisers import SAMPLES, SYNTHESISERS
 from sotlib.companion.experiments.runs import Run, make_run
 from sotlib.companion.experiments.training import stopping
@@ -82,8 +83,10 @@ BUDGETS = {
     ),
 }
 # Dear ones, and variants of others, come last.
-LATER = ("JTFS", "SOT-NoCut", "MR-SOT", "SOT-512-LogF", "SOT-2048-end", "Sinkhorn")
-LATER += ("JTFS-8", "unbalanced")
+LATER = (
+    *("JTFS", "SOT-NoCut", "MR-SOT", "SOT-512-LogF", "SOT-2048-end"),
+    *("Sinkhorn", "JTFS-8", "unbalanced"),
+)
 QUEUE = (
     ("reduced", tuple(name for name, row in ROWS.items() if row.loss not in LATER), SEEDS),
     *(("reduced", tuple(f"{s}-{loss}" for s in reversed(SYNTHESISERS)), SEEDS) for loss in LATER),
@@ -165,7 +168,7 @@ def carry_out(run: Run[Row, Budget]) -> dict:
     tried = torch.arange(len(RATES)).repeat_interleave(limits.search_starts)
     rates = torch.tensor(RATES)[tried]
     search = Recovery(row, limits.search_starts, SEARCH_SEED, rates, repeat=len(RATES))
-    tensors, numbers = _resumed(run.checkpoint, identity)
+    tensors, numbers = resumed(run.checkpoint, identity)
     chosen = numbers.get("rate")
 
     def keep(recovery, before):
@@ -202,15 +205,6 @@ def carry_out(run: Run[Row, Budget]) -> dict:
         "reduced": limits.reduced,
         "seconds": search.descent.seconds + main.descent.seconds,
     }
-
-
-def _resumed(checkpoint, identity):
-    """The state of an interrupted run: tensors and numbers, or nothing."""
-    try:
-        tensors, numbers = load_checkpoint(checkpoint)
-    except FileNotFoundError:
-        return {}, {}
-    return (tensors, numbers) if numbers.get("identity") == identity else ({}, {})
 
 
 run = make_run("compare_recovery", ROWS, BUDGETS, carry_out)
