@@ -186,7 +186,8 @@ def test_site_is_light():
     if SITE is None:
         pytest.skip("SITE is not set: run `make site-test`")
     files = [path for path in SITE.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 25e6
+    chapters = len(HAVING['.ipynb"'])
+    assert sum(path.stat().st_size for path in files) <= 1.1e6 * chapters
     media = re.compile(r"data:[\w/+-]+;base64,[\w+/=]+|<svg\b.*?</svg>", re.S)
     pages = {name: media.sub("", (SITE / name).read_text(encoding="utf-8")) for name in NAMES}
     assert {name for name, text in pages.items() if len(text.encode()) > 500e3} == set()
