@@ -126,6 +126,9 @@ site-test: $(READY)  ## build the book at smoke and look at it in a browser
 bench: $(READY) $(PEERS)/.ready  ## run and record every benchmark; `make book` shows them
 	env -u GOMP_SPINCOUNT -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ \
 	  PYTHONPATH="$(CURDIR)/$(PEERS)" $(PY) -m sotlib.companion.benchmarks
+	env -u GOMP_SPINCOUNT -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ \
+	  PYTHONPATH="$(CURDIR)/$(PEERS)" $(PY) -m sotlib.companion.benchmarks --threads 1 \
+	  --out results/benchmarks/one-thread
 
 # Beside what .venv has, for the benchmarks alone.
 $(PEERS)/.ready: benchmarks/peers.lock $(READY)
