@@ -42,7 +42,7 @@ COMPILE := $(VENV)/bin/uv pip compile pyproject.toml
 EXTRAS := $(addprefix --extra ,book test bench cluster experiments)
 PEERS := $(VENV)/peers
 
-.PHONY: help setup book chapter assignment notebooks publish-notebooks serve test unit slow site-test \
+.PHONY: help setup book chapter assignment zips notebooks publish-notebooks serve test unit slow site-test \
   lint bench lock dist screenshots clean
 # The unit tests come before the site's, also under make -j.
 .NOTPARALLEL:
@@ -83,13 +83,19 @@ book: $(READY)  ## execute all chapters at SCALE and build the website
 chapter: $(READY)  ## execute one: CHAPTER=sot/why SCALE=paper
 	$(BOOK) chapter $(CHAPTER) --scale $(SCALE) --out "$(OUT)" $(addprefix -p ,$(PARAMETERS))
 
-assignment: $(READY)  ## CHAPTER without its solutions, and with, for a course
+assignment: $(READY)  ## CHAPTER for a course: without solutions, with, for nbgrader, for Otter
 	$(BOOK) assignment $(CHAPTER) --scale $(SCALE) --out "$(OUT)"
+
+zips: $(READY)  ## each chapter with all that it needs, in OUT/zips: no git, no make
+	$(BOOK) zips --scale $(SCALE) --jobs $(JOBS) --out "$(OUT)"
 
 notebooks: book  ## the executed chapters for Colab and Binder, in OUT/notebooks
 	$(BOOK) notebooks --scale $(SCALE) --out "$(OUT)"
 
-publish-notebooks: book  ## push them to their branch (see _config.yml)
+publish-zips: $(READY)  ## each chapter with all that it needs, in OUT/zips: no git, no make
+	$(BOOK) zips --scale $(SCALE) --jobs $(JOBS) --out "$(OUT)"
+
+notebooks: book  ## push them to their branch (see _config.yml)
 	$(BOOK) notebooks --scale $(SCALE) --out "$(OUT)" --publish
 
 serve: $(READY)  ## serve the built website at http://localhost:PORT
@@ -120,6 +126,9 @@ site-test: $(READY)  ## build the book at smoke and look at it in a browser
 bench: $(READY) $(PEERS)/.ready  ## run and record every benchmark; `make book` shows them
 	env -u GOMP_SPINCOUNT -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ \
 	  PYTHONPATH="$(CURDIR)/$(PEERS)" $(PY) -m sotlib.companion.benchmarks
+	env -u GOMP_SPINCOUNT -u MALLOC_MMAP_THRESHOLD_ -u MALLOC_TRIM_THRESHOLD_ \
+	  PYTHONPATH="$(CURDIR)/$(PEERS)" $(PY) -m sotlib.companion.benchmarks --threads 1 \
+	  --out results/benchmarks/one-thread
 
 # Beside what .venv has, for the benchmarks alone.
 $(PEERS)/.ready: benchmarks/peers.lock $(READY)

@@ -61,6 +61,21 @@ def long_signals() -> list[dict]:
     return beside(task, memory, "megabytes")
 
 
+def a_minute() -> list[dict]:
+    """Time of the whole loss for a minute of two tones that wander."""
+    rate = 16000
+    time = torch.arange(60 * rate) / rate
+    x, y = (torch.sin(2 * torch.pi * (f + 50 * torch.sin(time)) * time) for f in (300.0, 350.0))
+    loss = SinkhornSpectrogramLoss(
+        STFT(fft_size=FFT, hop_length=FFT // 2, window="hann", sample_rate=rate)
+    )
+    return compare(
+        "a minute at 16 kHz, to the gradient by SinkhornSpectrogramLoss",
+        {"sotlib, ε = 0.01": partial(gradient, loss, x, y)},
+        repeats=3,
+    )
+
+
 def run() -> dict:
     x, y = note(0.3 * SECONDS / 2, 220.0), note(0.5 * SECONDS / 2, 330.0)
     stft = STFT(fft_size=FFT, hop_length=FFT // 2, window="hann", sample_rate=RATE)
@@ -93,6 +108,7 @@ def run() -> dict:
     if ours := added_megabytes(plan(1e-3)):
         memory = {"sotlib": ours, "matrix over all pairs (computed)": a.numel() ** 2 * 8 / 1e6}
         rows += beside(f"{bins}, memory for one plan, ε = 0.001", memory, "megabytes")
+    rows += a_minute()
     rows += long_signals()
     return {
         "title": "Transport between spectrograms",

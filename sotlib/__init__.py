@@ -59,6 +59,7 @@ from sotlib.scattering import (
 )
 from sotlib.synths import (
     Arpeggio,
+    FilteredNoise,
     HarmonicSynth,
     RectangularDrum,
     arpeggio,
@@ -108,6 +109,7 @@ __all__ = [
     "DrumSounds",
     "EncoderOutput",
     "ExactTransport",
+    "FilteredNoise",
     "HarmonicAutoencoder",
     "HarmonicSignals",
     "HarmonicSynth",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sotlib._core.check import LOOKS
+from sotlib._core.values import LOOKS
 
 
 @contextmanager

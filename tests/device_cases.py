@@ -241,6 +241,7 @@ CASES = {
     "HarmonicSynth frames": Case(
         made(sotlib.HarmonicSynth, **TONE, roll_off=True, first_phase=0), controls(4)
     ),
+    "FilteredNoise": Case(made(sotlib.FilteredNoise, samples=512), lambda: (uniform(2, 4, 9),)),
     "RectangularDrum": Case(drum, drums),
     "Arpeggio": Case(made(sotlib.Arpeggio, samples=512), arpeggios),
     "arpeggio": Case(given(sotlib.arpeggio, samples=512), arpeggios),

@@ -169,6 +169,10 @@ def calls():
         "HarmonicSynth.forward": Call(
             sotlib.HarmonicSynth(samples=64), {"f0": 400 + draw(2, 4), "amplitudes": draw(2, 4, 5)}
         ),
+        "FilteredNoise": Call(sotlib.FilteredNoise, {"samples": 64}),
+        "FilteredNoise.forward": Call(
+            sotlib.FilteredNoise(samples=64), {"magnitudes": draw(2, 4, 5)}
+        ),
         "RectangularDrum": Call(sotlib.RectangularDrum, {"samples": 64}),
         "RectangularDrum.forward": Call(sotlib.RectangularDrum(samples=64), drum),
         "rectangular_drum": Call(sotlib.rectangular_drum, drum | {"samples": 64}),

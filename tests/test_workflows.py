@@ -99,7 +99,7 @@ def test_weekly_build_takes_the_newest_and_reports_failures(root):
 def test_only_the_upload_may_sign_in_to_pypi(root):
     workflow = read(root, "publish")[1]
     assert workflow["on"] == {"push": {"tags": ["v*"]}}
-    build, upload = workflow["jobs"].values()
+    build, upload = (workflow["jobs"][name] for name in ("build", "upload"))
     assert upload["needs"] == "build"
     assert upload["permissions"] == {"id-token": "write"}
     assert not [step for step in upload["steps"] if "run" in step]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sotlib._core.autograd import readable
+from sotlib.scattering._complex import Values, direction, dot, inverse_modulus, modulus
 
 # Most moduli to hold at a time. A GPU wants few and large kernels.
 CHUNK_ON_CPU, CHUNK_ON_GPU = 2**18, 2**26
@@ -84,7 +85,7 @@ class _AveragedModulus(torch.autograd.Function):
         def averaged(chunk):
             if _in_plain_numbers(chunk):
                 return _average(_loops().moduli(operator.convolve @ chunk, operator.low), operator)
-            return _average(_modulus(_values(chunk, operator)), operator)
+            return _average(modulus(_values(chunk, operator)), operator)
 
         return _by_chunks(averaged, operator, weights, planes)
 
@@ -102,9 +103,9 @@ class _AveragedModulus(torch.autograd.Function):
         def averaged(chunk, along):
             values, changes = _values(chunk, operator), _values(along, operator)
             if values[0].requires_grad:
-                change = _dot(_direction(values), changes)
+                change = dot(direction(values), changes)
             else:
-                change = _dot(values, changes) * _inverse_modulus(values)
+                change = dot(values, changes) * inverse_modulus(values)
             return _average(change, operator)
 
         return _by_chunks(averaged, operator, weights, planes, tangent)
@@ -122,9 +123,9 @@ class _AveragedModulus(torch.autograd.Function):
                 return operator.convolve.T @ slopes
             values = _values(chunk, operator)
             if values[0].requires_grad:
-                real, imaginary = _direction(values)
+                real, imaginary = direction(values)
             else:
-                upstream = _inverse_modulus(values) * upstream
+                upstream = inverse_modulus(values) * upstream
                 real, imaginary = values
             return _values_transposed((real * upstream, imaginary * upstream), operator, chunk)
 
@@ -157,9 +158,6 @@ def _loops():
     return _moduli
 
 
-Values = tuple[Tensor, Tensor]  # real and imaginary parts, each (batch, rows, time)
-
-
 def _values(planes: Tensor, operator: Operator) -> Values:
     """Convolutions of real or complex channels: of the low-pass, spin +1 and, of complex, spin -1.
 
@@ -189,28 +187,6 @@ def _values_transposed(values: Values, operator: Operator, like: Tensor) -> Tens
         second = [imaginary[0], imaginary[1] + imaginary[2], real[2] - real[1]]
         products = torch.stack([torch.cat(first, -2), torch.cat(second, -2)], 1)
     return operator.convolve.T @ products
-
-
-def _dot(a: Values, b: Values) -> Tensor:
-    return torch.addcmul(a[0] * b[0], a[1], b[1])
-
-
-def _modulus(values: Values) -> Tensor:
-    return _dot(values, values).sqrt_()
-
-
-def _inverse_modulus(values: Values) -> Tensor:
-    """Reciprocal of the modulus; finite at 0, where it only ever multiplies 0."""
-    return (_dot(values, values) + torch.finfo(values[0].dtype).tiny).rsqrt()
-
-
-def _direction(values: Values) -> Values:
-    """Values over their modulus, and 0 where that is 0, for derivatives of a derivative.
-
-    Those of `_inverse_modulus` would hold its third power, which single precision cannot.
-    """
-    direction = torch.complex(*values).sgn()
-    return direction.real, direction.imag
 
 
 def _average(moduli: Tensor, operator: Operator) -> Tensor:

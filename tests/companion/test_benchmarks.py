@@ -10,7 +10,7 @@ from sotlib.companion._digests import content_digest
 from sotlib.companion.benchmarks import added_megabytes, check_results, compare, grow, main
 from sotlib.companion.book import BookError, headlines
 from sotlib.companion.book.benchmarks import NAME, files
-from sotlib.companion.records import read_records
+from sotlib.companion.records import read_records, write_record
 
 SCRIPT = """
 def run():
@@ -158,6 +158,18 @@ def test_page_shows_ratios_machine_and_versions(recorded):
         assert word in page
     assert "<svg" in found[f"{NAME}-adding.svg"]
     assert "5 times as long at 10 as at 1" in page
+
+
+def test_page_has_the_ratios_of_one_thread_beside(recorded):
+    folder = recorded()
+    single = json.loads((folder / "adding.json").read_text())["results"]
+    single["rows"][1] |= {"seconds": 6.0, "ratio": 3.0}
+    write_record(
+        folder / "one-thread" / "adding.json", kind="benchmark", configuration={}, results=single
+    )
+    page = files(folder)[NAME]
+    assert "| task | what | relative to sotlib | one thread | milliseconds |" in page
+    assert r"|  | peer \| other | 12 × | 3 × | 25000 |" in page
 
 
 def test_page_is_the_same_every_time(recorded):

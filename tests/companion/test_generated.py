@@ -1,12 +1,14 @@
 """The pages on this build and for teachers, and which pages are written at all."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from sotlib.companion.book import cache, status, teachers
 from sotlib.companion.book._common import Layout
-from sotlib.companion.book.chapters import Page, read_pages
+from sotlib.companion.book.chapters import Page, read_notebook, read_pages
+from sotlib.companion.book.exercises import pieces
 from sotlib.companion.book.generated import PAGES, Context, generate
 from sotlib.companion.files import write_atomically
 
@@ -79,6 +81,31 @@ def test_teachers_see_needs_goals_time_and_exercises():
     assert text.endswith("after")
 
 
+def test_teachers_see_what_exercises_take_and_where_the_zip_is():
+    chapter = CHAPTER.replace("Do it.", "*Derive (hard, 25 min).* Do it.")
+    text = teachers.page(teachers.MARK, [page_of(chapter)], address="https://a.org/b")
+    assert "1 with a self-check: Derive (hard, 25 min); `make" in text
+    assert "[part-one.zip](https://a.org/b/releases/latest/download/part-one.zip)." in text
+    assert "zip" not in teachers.page(teachers.MARK, [page_of(chapter)])
+    assert teachers.minutes(page_of(chapter)) == 25
+
+
+def test_minutes_of_the_plans_add_up(chapters):
+    root = Path(__file__).parents[2]
+    source = (root / "book/appendix/for-teachers.md").read_text()
+    plans = re.findall(r"\*\*\w+, (\d+) (min|hours)\.\*\*(.*?)(?=\n\*\*|\n##)", source, re.S)
+    assert len(plans) == 9
+    for total, unit, text in plans:
+        parts = re.findall(rf"\((\d+)\s+{unit}\)", text)
+        assert sum(map(int, parts)) == int(total), text
+    pages = {page.name: page for page in chapters}
+    asked = re.findall(r"exercise (\d) of\s+\{doc\}`/([\w/-]+)`\s+\((\d+)\s+min\)", source)
+    assert len(asked) >= 9
+    for number, name, minutes in asked:
+        found = list(teachers.tasks(pieces(read_notebook(pages[name]), name)).values())
+        assert found[int(number) - 1].minutes == int(minutes), (name, number)
+
+
 def test_time_grows_with_words_but_not_with_solutions():
     short = teachers.minutes(page_of(CHAPTER))
     assert teachers.minutes(page_of(CHAPTER + WORDS)) == short + 10
@@ -93,6 +120,7 @@ def test_only_listed_pages_are_written(tmp_path):
     assert set(generate(context)) == {"appendix/status"}
     pages.append(Page("appendix/for-teachers", None, ""))
     write_atomically(layout.source / "appendix/for-teachers.md", teachers.MARK)
+    write_atomically(layout.config, "title: T\n")
     assert "part/one" in generate(context)["appendix/for-teachers"]
 
 

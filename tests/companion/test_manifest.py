@@ -12,6 +12,7 @@ from tiny_book import CELL, ENTRY, HEADER, NOT_BUILT, manifest_text, page_of
 from sotlib.companion.book import BookError, chapters, front, manifest, reproduction
 from sotlib.companion.book._common import Layout
 from sotlib.companion.book.generated import PAGES
+from sotlib.companion.book.glue import glued_numbers
 from sotlib.companion.files import write_atomically
 
 
@@ -204,7 +205,7 @@ def test_glued_numbers_are_read(text):
             "display_data", data={"text/plain": value}, metadata={"scrapbook": {"name": name}}
         )
         notebook.cells[-1].outputs.append(output)
-    assert manifest.glued_numbers(notebook) == {"number": 0.25}
+    assert glued_numbers(notebook) == {"number": 0.25}
 
 
 @pytest.mark.parametrize(

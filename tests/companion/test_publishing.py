@@ -58,7 +58,9 @@ def test_export_has_notebooks_and_library(book):
     first = notebook.cells[0].source
     assert 'if "google.colab" in sys.modules:' in first
     assert "--branch n https://example.org/a/b " in first
-    assert notebook.cells[1].source == "1"
+    assert "find_files()" in notebook.cells[1].source
+    assert notebook.cells[2].source == "1"
+    assert notebook.cells[2].execution_count == 1
 
 
 def test_buttons_lead_to_exported_notebooks(book):

@@ -62,7 +62,9 @@ def test_the_table_is_filled_in_the_order_that_it_declares():
     assert [t.row for t in recipes[:11]] == ["recipe"] * 10 + ["no-tilt"]
     matching = queue("pnp_arpeggio") + queue("pnp_drum")
     compared = queue("compare_directions") + queue("compare_recovery")
-    assert queue() == recipes + wanted + queue("sot_why") + matching + compared
+    heard = queue("instruments_table")
+    assert [t.name for t in heard[9:11]] == ["recipe-1", "synthetic-1"]
+    assert queue() == recipes + wanted + queue("sot_why") + matching + compared + heard
 
 
 def test_an_experiment_without_a_queue_is_named(capsys):

@@ -146,13 +146,13 @@ def test_recorded_results_are_intact_and_of_their_runs(root):
     for path in paths:
         record = read_record(path)
         if record["kind"] != "benchmark" and path.parent.name in experiment(record["kind"]).BUDGETS:
-            name, row, (seed,) = record["kind"], record["configuration"]["row"], record["seeds"]
-            task = Task(name, row, seed, path.parent.name)
+            row, seed = path.stem.rsplit("-", 1)
+            task = Task(record["kind"], row, int(seed), path.parent.name)
             assert task.run_in(path.parent).recorded() == record
 
 
 def test_recorded_checkpoints_are_taken_up(root):
-    """Of runs that other sessions began."""
+    """Of runs that have been begun."""
     for path in sorted((root / "results").glob("sot_*/*/*.checkpoint.safetensors")):
         row, seed = path.name.partition(".")[0].rsplit("-", 1)
         task = Task(path.parts[-3], row, int(seed), path.parent.name)

@@ -186,7 +186,8 @@ def test_site_is_light():
     if SITE is None:
         pytest.skip("SITE is not set: run `make site-test`")
     files = [path for path in SITE.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 25e6
+    chapters = len(HAVING['.ipynb"'])
+    assert sum(path.stat().st_size for path in files) <= 1.1e6 * chapters
     media = re.compile(r"data:[\w/+-]+;base64,[\w+/=]+|<svg\b.*?</svg>", re.S)
     pages = {name: media.sub("", (SITE / name).read_text(encoding="utf-8")) for name in NAMES}
     assert {name for name, text in pages.items() if len(text.encode()) > 500e3} == set()
@@ -312,8 +313,23 @@ def test_downloaded_notebook_can_be_run(name):
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert cells
     assert not any(cell["outputs"] or cell["execution_count"] for cell in cells)
+    assert "find_files()" in "".join(cells[0]["source"])
+    words = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown"]
+    assert not re.search(r"\{[\w:-]+\}`|^`{3,}\{", "\n".join(words), re.M)
     metadata = [notebook["metadata"], *(cell["metadata"] for cell in cells)]
     assert "papermill" not in json.dumps(metadata)
+
+
+@pytest.mark.parametrize("name", HAVING['.ipynb"'])
+def test_downloaded_notebook_numbers_its_figures_as_the_page_does(name):
+    (link,) = {link for link in anchors(SITE / name).links if link.endswith(".ipynb")}
+    notebook = json.loads(_target(name, link)[0].read_text(encoding="utf-8"))
+    text = "\n\n".join("".join(cell["source"]) for cell in notebook["cells"])
+    page = (SITE / name).read_text(encoding="utf-8")
+    figures = re.findall(r'caption-number">(Fig\. \d+)', page)
+    assert re.findall(r"^\*\*(Fig\. \d+)\.\*\*", text, re.M) == figures
+    equations = re.findall(r'class="eqno">\((\d+)\)', page)
+    assert re.findall(r"\\tag\{(\d+)\}", text) == equations
 
 
 def test_mode_can_be_switched(visit):

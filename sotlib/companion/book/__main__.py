@@ -47,16 +47,23 @@ def _chapter(layout: Layout, options: argparse.Namespace) -> None:
 
 
 def _assign(layout: Layout, options: argparse.Namespace) -> None:
-    from sotlib.companion.book.assignment import write_assignment
-    from sotlib.companion.book.build import find_chapter
+    from sotlib.companion.book.build import build_assignment
 
-    page = find_chapter(layout, options.name)
-    for path in write_assignment(layout, page, scale=options.scale):
+    for path in build_assignment(layout, options.name, scale=options.scale):
         print(path)
 
 
+def _zips(layout: Layout, options: argparse.Namespace) -> None:
+    from sotlib.companion.book.build import build_zips
+
+    arguments = {"scale": options.scale, "jobs": options.jobs}
+    for path in build_zips(layout, chapter=options.chapter, **arguments):
+        print(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
+
+
 def _notebooks(layout: Layout, options: argparse.Namespace) -> None:
-    from sotlib.companion.book.notebooks import export, publish, repository
+    from sotlib.companion.book.alone import repository
+    from sotlib.companion.book.notebooks import export, publish
 
     if options.publish and not repository(layout)["url"]:
         print("nothing is published: repository: url is not set in _config.yml")
@@ -123,6 +130,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     notebooks.add_argument("--publish", action="store_true", help="push them to their branch")
     notebooks.set_defaults(run=_notebooks)
+    zips = commands.add_parser(
+        "zips", parents=[common, scale], help="each chapter with all that it needs, in a zip"
+    )
+    zips.add_argument("--chapter", default="", help="only this one")
+    zips.add_argument("--jobs", type=_positive, default=2, help="chapters at a time (default: 2)")
+    zips.set_defaults(run=_zips)
     serve = commands.add_parser("serve", parents=[common], help="serve the site on loopback")
     serve.add_argument("--port", type=int, default=8000, help="default: 8000; 0 takes any")
     serve.set_defaults(run=_serve)

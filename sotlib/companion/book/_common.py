@@ -6,6 +6,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2]
 SCALES = ("smoke", "laptop", "paper")
+READS = "reads"  # in an executed notebook's metadata: the records and data that it read
 
 
 class BookError(Exception):

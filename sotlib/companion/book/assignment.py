@@ -1,44 +1,78 @@
-"""A chapter as an assignment: solutions taken out, self-checks kept; and a second with solutions.
+"""A chapter as an assignment: for students alone, for teachers, for nbgrader and Otter-Grader.
 
 In a chapter, a solution lies between ``{solution-start}`` and ``{solution-end}``. A code cell in it
 that is tagged ``self-check`` asserts something about names that the solution defines, each
 assertion with a hint as its message. In the assignment these names stand in an empty cell.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nbformat
 
-from sotlib.companion.book._common import BookError, Layout, digest
+from sotlib.companion.book import grading
+from sotlib.companion.book._common import BookError, Layout
+from sotlib.companion.book.alone import archive, first_cell, notebook_of, written
 from sotlib.companion.book.chapters import Page, read_notebook, set_parameters
-from sotlib.companion.book.exercises import Piece, defined, pieces, used
+from sotlib.companion.book.exercises import Piece, defined, pieces, task, used
+from sotlib.companion.book.glue import glued_texts
+from sotlib.companion.book.plain import Names
 from sotlib.companion.files import write_atomically
 
-_INTRO = {
-    False: "*An assignment made from the chapter `{name}`. Fill in the cells that say so; the "
-    "cell below each of them checks what you did and gives a hint where it does not hold. "
-    "It needs `sotlib` with the extra `book`.*",
-    True: "*The chapter `{name}` with its solutions, for teachers.*",
-}
+_INTRO = (
+    "*An assignment made from the chapter `{name}`. Fill in the cells that say so; the cell below "
+    "each of them checks what you did and gives a hint where it does not hold.*"
+)
+_SOLVED = "*The chapter `{name}` with its solutions, for teachers.*"
+_OTTER = "# ASSIGNMENT CONFIG\nname: {name}\nexport_cell: false"
+
+_HOME = "import os\n\nhome = os.getcwd()"
+_BACK = "os.chdir(home)  # where Otter looks for the tests of the exercises below"
 
 
-def write_assignment(layout: Layout, page: Page, *, scale: str = "laptop") -> tuple[Path, Path]:
-    """Write the assignment and the notebook with solutions; return both paths."""
-    notebook = read_notebook(page)
-    set_parameters(notebook, page.name, {"scale": scale})
-    parts = pieces(notebook, page.name)
+def write_assignment(
+    layout: Layout,
+    page: Page,
+    names: Names,
+    *,
+    scale: str = "laptop",
+    executed: nbformat.NotebookNode | None = None,
+) -> list[Path]:
+    """Write the notebooks into ``assignments`` of the build's folder; return their paths.
+
+    They are that for students, that with solutions, the source of an nbgrader assignment and the
+    master of an Otter assignment. Numbers in the text are those of the executed chapter.
+    """
+    notebook = read_notebook(page) if executed is None else executed
+    if executed is None:
+        set_parameters(notebook, page.name, {"scale": scale})
+    glued = None if executed is None else glued_texts(executed)
+    parts = written(pieces(notebook, page.name), page.name, names, glued)
     if not any(part.exercise for part in parts):
         raise BookError(f"chapter {page.name} has no exercises")
-    folder = layout.out / "assignments"
-    paths = folder / f"{page.name}.ipynb", folder / f"{page.name}-solutions.ipynb"
-    for path, cells, solved in (
-        (paths[0], _without_solutions(parts, page.name), False),
-        (paths[1], [part.cell for part in parts], True),
-    ):
-        intro = nbformat.v4.new_markdown_cell(_INTRO[solved].format(name=page.name))
-        write_atomically(path, nbformat.writes(_notebook(notebook, [intro, *cells])))
+    _check_independent(parts, page.name)
+    first = first_cell(notebook, page)
+
+    def as_nbgrader(solved: bool) -> list[nbformat.NotebookNode]:
+        return _cells(parts, page.name, lambda found, _: grading.nbgrader(found, solved=solved))
+
+    course, last = archive(page.name), page.name.rpartition("/")[2]
+    intro, solved, config = (text.format(name=page.name) for text in (_INTRO, _SOLVED, _OTTER))
+    made = {
+        f"{page.name}.ipynb": [_text(intro), first, *as_nbgrader(False)],
+        f"{page.name}-solutions.ipynb": [_text(solved), first, *(part.cell for part in parts)],
+        f"nbgrader/source/{course}/{last}.ipynb": [_text(intro), first, *as_nbgrader(True)],
+        f"otter/{course}.ipynb": [
+            nbformat.v4.new_raw_cell(config),
+            *(_text(intro), nbformat.v4.new_code_cell(_HOME), first),
+            *_at_home(_cells(parts, page.name, grading.otter, stated=True)),
+        ],
+    }
+    paths = []
+    for name, cells in made.items():
+        paths.append(layout.out / "assignments" / name)
+        copies = [nbformat.from_dict(cell) for cell in cells]
+        write_atomically(paths[-1], nbformat.writes(notebook_of(copies)))
     return paths
 
 
@@ -47,29 +81,54 @@ def checks(parts: Sequence[Piece]) -> int:
     return len({part.exercise for part in parts if part.is_check})
 
 
-def _without_solutions(parts: Sequence[Piece], name: str) -> list[nbformat.NotebookNode]:
-    """Cells of the assignment: the solution's code becomes one cell to fill in."""
-    _check_independent(parts, name)
-    cells = []
+def _cells(
+    parts: Sequence[Piece],
+    name: str,
+    solve: Callable[[grading.Exercise, nbformat.NotebookNode], list[nbformat.NotebookNode]],
+    *,
+    stated: bool = False,
+) -> list[nbformat.NotebookNode]:
+    """All cells, with what `solve` makes for a solution; or, with its text, for an exercise."""
+    cells: list[nbformat.NotebookNode] = []
+    stand = {part.exercise: part.cell for part in parts if part.exercise and not part.solution}
     for index, part in enumerate(parts):
-        if not part.solution:
+        if not part.exercise or not (part.solution or stated):
             cells.append(part.cell)
-            continue
-        begins = not (parts[index - 1].solution and parts[index - 1].exercise == part.exercise)
-        if begins:
-            names = _asked(parts, part.exercise, name)
-            cells.append(_to_fill_in(names))
-        if part.is_check:
-            cells.append(_check(part, _asked(parts, part.exercise, name)))
+        elif part.solution:
+            before = parts[index - 1]
+            if not (before.solution and before.exercise == part.exercise):
+                cells += solve(_exercise(parts, part.exercise, name), stand[part.exercise])
     return cells
 
 
-def _asked(parts: Sequence[Piece], exercise: str, name: str) -> list[str]:
+def _at_home(cells: Sequence[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """The cells, with the way back to Otter's files before the first question."""
+    begins = [index for index, cell in enumerate(cells) if cell.source.startswith(grading.BEGIN)]
+    return [*cells[: begins[0]], nbformat.v4.new_code_cell(_BACK), *cells[begins[0] :]]
+
+
+def _exercise(parts: Sequence[Piece], label: str, name: str) -> grading.Exercise:
+    own = [part for part in parts if part.exercise == label]
+    solution = [part for part in own if part.solution]
+    text = "\n\n".join(part.cell.source for part in own if not part.solution)
+    words = [part.cell.source for part in solution if not part.is_code]
+    code = [part.cell.source for part in solution if part.is_code and not part.is_check]
+    return grading.Exercise(
+        label=label,
+        task=task(text),
+        names=_asked(solution, label, name),
+        words="\n\n".join(text for text in words if text != "**Solution.**"),
+        code="\n\n\n".join(code),
+        checks=[part.cell for part in solution if part.is_check],
+    )
+
+
+def _asked(solution: Sequence[Piece], exercise: str, name: str) -> list[str]:
     """Names that the solution defines and its checks read."""
-    solution = [p for p in parts if p.solution and p.is_code and p.exercise == exercise]
-    own = [n for p in solution if not p.is_check for n in defined(p.cell.source)]
-    asked = []
-    for part in solution:
+    code = [part for part in solution if part.is_code]
+    own = [n for p in code if not p.is_check for n in defined(p.cell.source)]
+    asked: list[str] = []
+    for part in code:
         if part.is_check:
             read = used(part.cell.source) - set(defined(part.cell.source))
             if not read & set(own):
@@ -97,41 +156,5 @@ def _check_independent(parts: Sequence[Piece], name: str) -> None:
                 )
 
 
-def _to_fill_in(names: Sequence[str]) -> nbformat.NotebookNode:
-    lines = ["# Your solution here.", *(f"{name} = ...  # replace the dots" for name in names)]
-    return nbformat.v4.new_code_cell("\n".join(lines))
-
-
-def _check(part: Piece, names: Sequence[str]) -> nbformat.NotebookNode:
-    """The check as it stands, after one that something was filled in at all.
-
-    The tag lets "run all" go on after a check that fails.
-    """
-    read = [name for name in names if name in used(part.cell.source)]
-    lines = [
-        f'assert {name} is not ..., "`{name}` is still to be defined: see the cell above"'
-        for name in read
-    ]
-    cell = nbformat.v4.new_code_cell("\n".join([*lines, part.cell.source]))
-    cell.metadata["tags"] = [*part.cell.metadata["tags"], "raises-exception"]
-    return cell
-
-
-def _notebook(original: nbformat.NotebookNode, cells) -> nbformat.NotebookNode:
-    """A notebook of these cells with the same bytes every time, readable without MyST."""
-    notebook = nbformat.v4.new_notebook(metadata=original.metadata)
-    for index, cell in enumerate(cells):
-        source = _plain(cell.source) if cell.cell_type == "markdown" else cell.source
-        copy = nbformat.from_dict(dict(cell) | {"source": source})
-        copy["id"] = f"cell-{index}-{digest(source)[:8]}"
-        notebook.cells.append(copy)
-    return notebook
-
-
-def _plain(text: str) -> str:
-    """Markdown whose roles and labels are plain text: Jupyter alone does not know them."""
-    text = re.sub(r"^\([\w-]+\)=\n", "", text, flags=re.M)
-    text = re.sub(r"\{glue:\w+\}`[^`]*`", "…", text)
-    return re.sub(
-        r"\{[\w:-]+\}`(?:([^`<]+?)\s*<[^`>]*>|([^`]+))`", lambda m: f"*{m[1] or m[2]}*", text
-    )
+def _text(text: str) -> nbformat.NotebookNode:
+    return nbformat.v4.new_markdown_cell(text)

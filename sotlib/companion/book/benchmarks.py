@@ -18,6 +18,7 @@ from sotlib.companion.show.table import markdown_table
 from sotlib.companion.show.text import plain
 
 NAME = "appendix/benchmarks"
+ONE_THREAD = "one-thread"  # the folder of records made so
 
 _INTRO = """\
 (benchmarks)=
@@ -30,9 +31,8 @@ All contestants of a task are called before and then take turns in one process; 
 of their turns, and a turn of something fast is the mean of many calls. The number is the quotient
 to sotlib's: **3 × means that it takes three times as long**, below 1 it is faster. Milliseconds are
 those of the machine named below each table. `make bench` runs everything as a plain script: torch's
-defaults, no variable set. (The records here of sound matching, of training the autoencoder and of
-transport between spectrograms are older and were made under the `Makefile`'s variables, alike for
-all contestants.) To get numbers for your machine, run `make bench` and `make book`.
+defaults, no variable set, and then once more with one thread for each contestant, which is the
+column *one thread*. To get numbers for your machine, run `make bench` and `make book`.
 
 """
 _NONE = "Nothing is recorded so far: run `make bench`.\n"
@@ -42,6 +42,7 @@ def files(folder: Path) -> dict[str, str]:
     """The page, and its figures as SVG, by name in the stage."""
     try:
         records = read_records(folder, kind="benchmark")
+        alone = read_records(Path(folder) / ONE_THREAD, kind="benchmark")
     except RecordError as error:
         raise BookError(str(error)) from None
     sections, found = [], {}
@@ -50,7 +51,8 @@ def files(folder: Path) -> dict[str, str]:
             raise BookError(f"{folder / name}.json: a name is of letters, digits, - and _")
         try:
             check_results(record["results"])
-            sections.append(_section(name, record))
+            single = alone[name]["results"]["rows"] if name in alone else []
+            sections.append(_section(name, record, single))
             if record["results"].get("growth"):
                 found[f"{NAME}-{name}.svg"] = _plot(record["results"]["growth"])
         except (ValueError, LookupError, TypeError, AttributeError) as error:
@@ -65,27 +67,30 @@ def files(folder: Path) -> dict[str, str]:
     return {NAME: "\n".join([*intro, *(sections or [_NONE])]), **found}
 
 
-def _section(name: str, record: Mapping) -> str:
+def _section(name: str, record: Mapping, single: Sequence[Mapping]) -> str:
     results = record["results"]
     lines = [f"(bench-{name})=", f"## {plain(results['title'])}", ""]
     lines += [plain(results["measures"]), ""]
-    lines += [_table(results), ""]
+    lines += [_table(results, single), ""]
     if results.get("growth"):
         lines += _figure(name, results["growth"])
     return "\n".join([*lines, _provenance(record), ""])
 
 
-def _table(results: Mapping) -> str:
-    """A row for each contestant, its task named once."""
+def _table(results: Mapping, single: Sequence[Mapping]) -> str:
+    """A row for each contestant, its task named once; ``single`` has rows of one thread."""
+    ratios = {(row["task"], row["name"]): row["ratio"] for row in single if "seconds" in row}
     quantities = {key for row in results["rows"] for key in QUANTITIES if key in row}
     columns = ["task", "what", "relative to sotlib"]
+    columns += ["one thread"] if ratios else []
     columns += ["milliseconds"] if "seconds" in quantities else []
     columns += ["megabytes"] if "megabytes" in quantities else []
     rows, task = [], None
     for row in results["rows"]:
-        ratio = row["ratio"]
         cells = [plain(row["task"]) if row["task"] != task else "", plain(row["name"])]
-        cells.append("1" if ratio == 1 else f"{ratio:.0f} ×" if ratio >= 10 else f"{ratio:.2g} ×")
+        cells.append(_times(row["ratio"]))
+        if ratios:
+            cells.append(_times(ratios.get((row["task"], row["name"]))))
         if "seconds" in quantities:
             cells.append(_milliseconds(row["seconds"]) if "seconds" in row else "")
         if "megabytes" in quantities:
@@ -103,6 +108,12 @@ def _figure(name: str, growth: Mapping) -> list[str]:
         "size. In brackets: the exponent, the slope of a line through the larger half of the sizes."
     )
     return [_image(name, f"Time against {growth['size']}. {words}.", caption)]
+
+
+def _times(ratio: float | None) -> str:
+    if ratio is None:
+        return ""
+    return "1" if ratio == 1 else f"{ratio:.0f} ×" if ratio >= 10 else f"{ratio:.2g} ×"
 
 
 def _milliseconds(seconds: float) -> str:

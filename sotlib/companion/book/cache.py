@@ -19,7 +19,10 @@ from sotlib.companion.files import write_atomically
 
 # What builds, measures or records without being imported by a chapter, but for what executes it.
 _NOT_RUN = ("companion/book/", "companion/runner/", "companion/benchmarks.py")
-_RUNS = tuple(f"companion/book/{n}.py" for n in ("_common", "chapters", "execute", "manifest"))
+_RUNS = tuple(
+    f"companion/book/{n}.py"
+    for n in ("_common", "chapters", "execute", "glue", "kernel", "manifest")
+)
 _LARGE = 4_000_000  # bytes; shards and weights of trainings, which no chapter reads
 _NOT_DATA = {".md", ".css", ".js", ".svg", ".ico", ".bib", ".pyc"}
 

@@ -15,9 +15,9 @@ import nbformat
 from tqdm import tqdm
 
 from sotlib.companion.book import cache
-from sotlib.companion.book._common import BookError, Layout, python_path
+from sotlib.companion.book._common import READS, BookError, Layout, python_path
 from sotlib.companion.book.chapters import Page, read_notebook, set_parameters
-from sotlib.companion.book.manifest import plain_number
+from sotlib.companion.book.glue import plain_number
 from sotlib.companion.files import write_atomically
 from sotlib.companion.processes import cores, worker_pool
 
@@ -96,12 +96,13 @@ def _run_all(layout: Layout, notebooks: Mapping[str, nbformat.NotebookNode], job
 def _kernel_environment(layout: Layout, jobs: int) -> dict[str, str]:
     """Environment of the kernels: this interpreter, this library, a fair share of the cores."""
     kernels = layout.out / "kernels"
-    options = "-Xfrozen_modules=off -m ipykernel_launcher -f {connection_file} --log-level=50"
+    kernel = str(Path(__file__).with_name("kernel.py"))
+    options = ["-Xfrozen_modules=off", kernel, "-f", "{connection_file}", "--log-level=50"]
     write_atomically(
         kernels / "kernels" / "python3" / "kernel.json",
         json.dumps(
             {
-                "argv": [sys.executable, *options.split()],
+                "argv": [sys.executable, *options],
                 "display_name": "Python 3 (ipykernel)",
                 "language": "python",
             }
@@ -127,6 +128,9 @@ def _run(name: str, text: str, layout: Layout, environment: Mapping[str, str]):
 
     failed = layout.failed / f"{name}.ipynb"
     failed.parent.mkdir(parents=True, exist_ok=True)
+    opened = failed.with_suffix(".reads")
+    opened.unlink(missing_ok=True)
+    os.environ["SOTLIB_READS"] = str(opened)
     begin = time.monotonic()
     try:
         notebook = papermill.execute_notebook(
@@ -140,9 +144,28 @@ def _run(name: str, text: str, layout: Layout, environment: Mapping[str, str]):
     except Exception as error:
         seconds = time.monotonic() - begin
         return name, None, seconds, _describe(name, error, failed)
-    for leftover in (failed, failed.with_suffix(".log")):
+    notebook.metadata[READS] = _read(opened, notebook, layout)
+    for leftover in (failed, failed.with_suffix(".log"), opened):
         leftover.unlink(missing_ok=True)
     return name, nbformat.writes(_cleaned(notebook)), time.monotonic() - begin, None
+
+
+def _read(opened: Path, notebook: nbformat.NotebookNode, layout: Layout) -> list[str]:
+    """Records and data that a notebook has read, by path in the repository.
+
+    Libraries open files unseen, too: a data file of the book that the code names counts.
+    """
+    lines = opened.read_text(encoding="utf-8").splitlines() if opened.is_file() else []
+    found = {Path(line) for line in set(lines)}
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    data = layout.source.glob("*/data/*")
+    found |= {path for path in data if path.name in code}
+    folders = layout.root / "results", layout.source
+    return sorted(
+        path.relative_to(layout.root).as_posix()
+        for path in found
+        if path.is_file() and any(path.is_relative_to(folder) for folder in folders)
+    )
 
 
 def _describe(name: str, error: Exception, failed: Path) -> str:

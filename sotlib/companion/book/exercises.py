@@ -3,6 +3,7 @@
 import ast
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import nbformat
 
@@ -15,6 +16,33 @@ _DIRECTIVE = re.compile(
     re.M | re.S,
 )
 _OPTION = re.compile(r"^:([\w-]+):[ \t]*(.*)\n?", re.M)
+KINDS, DIFFICULTIES = ("Compute", "Derive", "Explore", "Design"), ("easy", "medium", "hard")
+_TASK = re.compile(rf"^\*({'|'.join(KINDS)}) \(({'|'.join(DIFFICULTIES)}), (\d+) min\)\.\* ", re.M)
+
+
+class Task(NamedTuple):
+    """What an exercise asks for, as its first words say."""
+
+    kind: str
+    difficulty: str
+    minutes: int
+
+    @property
+    def points(self) -> int:
+        """Of each part that is graded: 1 to 3, by difficulty."""
+        return 1 + DIFFICULTIES.index(self.difficulty)
+
+
+def task(text: str) -> Task | None:
+    """Read the words that an exercise begins with; None where it does not.
+
+    Examples
+    --------
+    >>> task("*Derive (hard, 25 min).* Show that").points
+    3
+    """
+    match = _TASK.search(text)
+    return Task(match[1], match[2], int(match[3])) if match else None
 
 
 @dataclass(frozen=True)
@@ -86,7 +114,7 @@ def defined(source: str) -> list[str]:
     ['m', 'a', 'b', 'f', 'i', 'd']
     """
     found: dict[str, None] = {}
-    for statement in _parse(source).body:
+    for statement in parsed(source).body:
         for node in _own(statement):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 found[node.id] = None
@@ -105,7 +133,7 @@ def used(source: str) -> set[str]:
     >>> sorted(used("a = b + f(c)"))
     ['b', 'c', 'f']
     """
-    nodes = ast.walk(_parse(source))
+    nodes = ast.walk(parsed(source))
     return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
 
@@ -118,7 +146,7 @@ def _own(node: ast.AST):
             yield from _own(child)
 
 
-def _parse(source: str) -> ast.Module:
+def parsed(source: str) -> ast.Module:
     """Python without the lines that only a notebook understands."""
     return ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.M))
 

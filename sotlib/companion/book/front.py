@@ -6,6 +6,7 @@ import nbformat
 
 from sotlib.companion.book import manifest, reproduction
 from sotlib.companion.book._common import BookError
+from sotlib.companion.book.glue import glued_numbers
 from sotlib.companion.book.pictures import HEAT, is_heat_map
 from sotlib.companion.show.text import plain
 
@@ -39,7 +40,7 @@ def files(content: Mapping, notebooks: Mapping[str, nbformat.NotebookNode], *, s
                 f"manifest: the card of {key}: {chapter} has no picture {card['picture']}"
             )
         found[f"front-{key}.svg"] = svg
-        numbers = manifest.glued_numbers(notebooks[card["of"]])
+        numbers = glued_numbers(notebooks[card["of"]])
         words = {name: plain(card[name]) for name in ("idea", "alt")} | {"start": card["start"]}
         words["result"] = plain(manifest.filled(card["result"], numbers))
         kind = HEAT if is_heat_map(svg) else "ink"

@@ -7,6 +7,7 @@ import nbformat
 
 from sotlib.companion.book import benchmarks, front, library, reproduction, status, teachers
 from sotlib.companion.book._common import Layout, read_text
+from sotlib.companion.book.alone import repository
 from sotlib.companion.book.chapters import Page
 
 
@@ -28,7 +29,8 @@ def _status(context: Context) -> str:
 
 def _teachers(context: Context) -> str:
     source = context.layout.source / f"{teachers.NAME}.md"
-    return teachers.page(read_text(source, teachers.NAME), context.pages)
+    address = repository(context.layout)["url"]
+    return teachers.page(read_text(source, teachers.NAME), context.pages, address=address)
 
 
 # By page name: the page's text, or with those of files beside it by path.

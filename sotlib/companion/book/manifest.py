@@ -4,17 +4,16 @@
 the numbers that the executed chapters glue. The status follows from both and is stored nowhere.
 """
 
-import contextlib
 import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import yaml
 
 from sotlib.companion.book._common import PACKAGE, SCALES, BookError, read_text
+from sotlib.companion.book.glue import outputs
 
 STATUSES = (
     "reproduced",
@@ -30,7 +29,6 @@ _REQUIRED = ("id", "paper", "label", "title", "chapter", "produced_by", "publish
 _OPTIONAL = ("figure", "checks", "scale", "budget", "note")
 _CLAIM = {"id", "paper", "claim", "published", "ours", "chapter", "figure", "budget", "checks"}
 _CLAIM_MAY = {"figure", "budget", "checks"}
-_GLUE_PREFIX = "application/papermill.record/"
 
 
 def load(path: str | Path | None = None) -> dict:
@@ -137,33 +135,6 @@ def filled(template: str, measured: Mapping[str, float]) -> str:
         raise BookError(f"manifest: {template!r} cannot be filled: {error}") from None
 
 
-def glued_numbers(notebook: nbformat.NotebookNode) -> dict[str, float]:
-    """Numbers that an executed notebook glued with ``myst_nb.glue``, by name; text is left out."""
-    found = {}
-    for output in _outputs(notebook):
-        name = output.get("metadata", {}).get("scrapbook", {}).get("name")
-        data = output.get("data", {})
-        text = data.get("text/plain", data.get(f"{_GLUE_PREFIX}text/plain"))
-        if name is None or text is None:
-            continue
-        with contextlib.suppress(ValueError):
-            found[name] = float(plain_number(text))
-    return found
-
-
-def plain_number(text: object) -> Any:
-    """A glued number as ``{glue:text}`` can format it; anything else as it is.
-
-    Examples
-    --------
-    >>> plain_number("np.float64(0.5)"), plain_number("tensor(2., dtype=torch.float64)")
-    ('0.5', '2.')
-    """
-    pattern = r"(?:np\.\w+|tensor)\(([^()]*?)(?:, dtype=.*)?\)"
-    match = re.fullmatch(pattern, text.strip()) if isinstance(text, str) else None
-    return match[1] if match else text
-
-
 def labels(notebook: nbformat.NotebookNode) -> set[str]:
     """Labels of figures and tables that an executed notebook defines."""
     found: set[str] = set()
@@ -173,7 +144,7 @@ def labels(notebook: nbformat.NotebookNode) -> set[str]:
         if cell.cell_type == "markdown":
             found.update(re.findall(r"^\s*:name:\s*(\S+)", cell.source, re.M))
             found.update(re.findall(r"^\s*\(([^)\s]+)\)=\s*$", cell.source, re.M))
-    for output in _outputs(notebook):
+    for output in outputs(notebook):
         text = output.get("data", {}).get("text/markdown", "")
         found.update(re.findall(r"^\s*:name:\s*(\S+)", text, re.M))
     return found
@@ -194,11 +165,6 @@ def check_labels(entries: Iterable[Mapping], notebooks: Mapping[str, nbformat.No
                 f"manifest: {entry['id']} names the figure {entry['figure']!r}, but chapter "
                 f"{entry['chapter']} defines no such label"
             )
-
-
-def _outputs(notebook: nbformat.NotebookNode) -> Iterable[nbformat.NotebookNode]:
-    for cell in notebook.cells:
-        yield from cell.get("outputs", ())
 
 
 def _find() -> Path:

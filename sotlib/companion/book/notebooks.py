@@ -6,11 +6,12 @@ import subprocess
 from pathlib import Path
 
 import nbformat
-import yaml
 
 from sotlib.companion.book._common import BookError, Layout, digest, read_text, refuse_links
+from sotlib.companion.book.alone import alone, repository
 from sotlib.companion.book.chapters import read_pages
 from sotlib.companion.book.generated import PAGES
+from sotlib.companion.book.plain import read_names
 from sotlib.companion.files import write_atomically
 
 # What an installation and the chapters need beside the notebooks.
@@ -27,17 +28,6 @@ if "google.colab" in sys.modules:
     %cd /content/book-and-library/{folder}"""
 
 
-def repository(layout: Layout) -> dict[str, str]:
-    """Address (or none), branch and folder of the published notebooks, from ``_config.yml``."""
-    config = yaml.safe_load(read_text(layout.config, "the settings")) or {}
-    found = config.get("repository") or {}
-    return {
-        "url": (found.get("url") or "").removesuffix("/"),
-        "branch": found.get("branch", "notebooks"),
-        "folder": found.get("path_to_book", "book"),
-    }
-
-
 def export(layout: Layout, *, scale: str = "laptop") -> Path:
     """Write what the branch holds into ``notebooks`` of the build's folder; return it."""
     target, place = layout.out / "notebooks", repository(layout)
@@ -48,11 +38,14 @@ def export(layout: Layout, *, scale: str = "laptop") -> Path:
     for name in (*_FILES, *_FOLDERS):
         refuse_links(layout.root / name, layout.root)
     shutil.rmtree(target, ignore_errors=True)
-    for page in read_pages(layout, tuple(PAGES)):
+    pages = read_pages(layout, tuple(PAGES))
+    names = read_names(layout, pages)
+    for page in pages:
         if page.is_notebook:
             path = layout.executed(scale) / f"{page.name}.ipynb"
             text = read_text(path, f"the executed chapter {page.name} (run make book)")
-            notebook = nbformat.reads(text, as_version=4)
+            executed = nbformat.reads(text, as_version=4)
+            notebook = alone(executed, page, names, address=place["url"], outputs=True)
             install = nbformat.v4.new_code_cell(_INSTALL.format(**place))
             install["id"] = f"install-{digest(install.source)[:8]}"
             notebook.cells.insert(0, install)

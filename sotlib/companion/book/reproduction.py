@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import nbformat
 
 from sotlib.companion.book import manifest
+from sotlib.companion.book.glue import glued_numbers
 from sotlib.companion.book.pictures import HEAT, compact, is_heat_map
 from sotlib.companion.show.table import markdown_table
 from sotlib.companion.show.text import plain
@@ -57,7 +58,7 @@ def picture(notebooks: Mapping, chapter: str, label: str | None) -> str | None:
 
 def page(content: Mapping, notebooks: Mapping[str, nbformat.NotebookNode], *, scale: str) -> str:
     """Write the page as MyST Markdown, from the manifest and the executed chapters."""
-    measured = {name: manifest.glued_numbers(notebook) for name, notebook in notebooks.items()}
+    measured = {name: glued_numbers(notebook) for name, notebook in notebooks.items()}
     rows = [
         _claim(claim, measured.get(claim["chapter"], {})) for claim in content.get("claims", ())
     ]
@@ -88,7 +89,7 @@ def page(content: Mapping, notebooks: Mapping[str, nbformat.NotebookNode], *, sc
 
 def summary(content: Mapping, notebooks: Mapping, *, scale: str) -> str:
     """What is reproduced, in one line."""
-    measured = {name: manifest.glued_numbers(notebook) for name, notebook in notebooks.items()}
+    measured = {name: glued_numbers(notebook) for name, notebook in notebooks.items()}
     claims, entries = content.get("claims", ()), content["entries"].values()
     verdicts = [manifest.verdict(c, measured.get(c["chapter"], {})) for c in claims]
     statuses = [manifest.status(e, measured.get(e["chapter"], {}), scale=scale) for e in entries]

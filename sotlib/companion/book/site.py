@@ -23,8 +23,10 @@ from sotlib.companion.book._common import (
     python_path,
     read_text,
 )
+from sotlib.companion.book.alone import alone, repository
 from sotlib.companion.book.chapters import Page
 from sotlib.companion.book.pictures import prepared
+from sotlib.companion.book.plain import read_names
 from sotlib.companion.book.slim import slim
 from sotlib.companion.files import write_atomically
 
@@ -60,6 +62,7 @@ def build_site(
     if missing := missing_pages(rendered, pages):
         raise BookError(f"no HTML was written for: {', '.join(missing)} (log: {_log(layout)})")
     slim(rendered)
+    _write_downloads(layout, rendered, pages, notebooks)
     _swap(rendered, layout.html)
     write_atomically(stamp_file, json.dumps({"origin": origin, "site": _contents(layout.html)}))
     return True
@@ -121,6 +124,22 @@ def _contents(html: Path) -> dict[str, str]:
     """Digest of each file of the site."""
     files = sorted(path for path in html.rglob("*") if path.is_file())
     return {path.relative_to(html).as_posix(): digest(path.read_bytes()) for path in files}
+
+
+def _write_downloads(
+    layout: Layout,
+    html: Path,
+    pages: Sequence[Page],
+    notebooks: Mapping[str, nbformat.NotebookNode],
+) -> None:
+    """Put notebooks that stand alone behind the pages' buttons; the pages have the outputs."""
+    names, address = read_names(layout, pages), repository(layout)["url"]
+    for page in pages:
+        if page.name in notebooks:
+            notebook = alone(notebooks[page.name], page, names, address=address)
+            # In one line, which takes fewer bytes than nbformat's own way.
+            text = json.dumps(notebook, ensure_ascii=False, separators=(",", ":"))
+            write_atomically(html / "_sources" / f"{page.name}.ipynb", text)
 
 
 def _write_stage(layout: Layout, files: Mapping[str, bytes]) -> None:

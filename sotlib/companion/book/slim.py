@@ -5,8 +5,6 @@ import re
 import shutil
 from pathlib import Path
 
-import nbformat
-
 from sotlib.companion.book._common import digest
 
 _STATIC = Path("_static")
@@ -29,7 +27,7 @@ _IMAGE = re.compile(r"(?<=_images/)[\w.-]+")
 
 
 def slim(html: Path) -> None:
-    """Slim a site in place: static files, notebooks to download, pictures that are there twice."""
+    """Slim a site in place: static files, pictures that are there twice."""
     # Translations of the theme, which its templates have used already.
     shutil.rmtree(html / _STATIC / "locales", ignore_errors=True)
     _keep_only(html / _STATIC / "mathjax", _MATHJAX)
@@ -38,8 +36,6 @@ def slim(html: Path) -> None:
             path.unlink()
     for path in (html / _STATIC).rglob("*.map"):
         _drop_source_map(path)
-    for path in (html / "_sources").rglob("*.ipynb"):
-        _drop_outputs(path)
     _merge_equal_pictures(html)
 
 
@@ -59,15 +55,6 @@ def _drop_source_map(path: Path) -> None:
     code = path.with_suffix("")
     if code.is_file():
         code.write_text(_SOURCE_MAP.sub("\n", code.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-def _drop_outputs(path: Path) -> None:
-    """A downloaded notebook is there to be run; the page has its pictures and sounds."""
-    notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    nbformat.write(notebook, path)
 
 
 def _merge_equal_pictures(html: Path) -> None:

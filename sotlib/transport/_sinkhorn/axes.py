@@ -62,9 +62,14 @@ class LogAxis:
         squares = (self.tiles[some, :, None] - self.y).square_().div_(self.eps)
         return reference, squares.sub_(reference.mT).neg_().exp_()
 
-    def _sums(self, h):
+    def held(self, columns):
+        """Doubles of the largest array that a log-sum-exp of so many columns takes."""
+        return len(self.tiles) * len(self.y) * max(self.width, columns)
+
+    def sums(self, h):
         """Go through the tiles: their slice, factor, exponentials and what to add to a log."""
-        for some in _parts(len(self.tiles), len(self.y) * max(self.width, h.shape[1])):
+        tiles = len(self.tiles)
+        for some in _parts(tiles, self.held(h.shape[1]) // tiles):
             if self.kept is None:
                 reference, factor = self._made(some)
             else:
@@ -74,25 +79,25 @@ class LogAxis:
             top = torch.where(top.isneginf(), 0.0, top)  # columns without mass
             yield some, factor, z.sub_(top).exp_(), top
 
-    def _untile(self, tiled):
+    def untile(self, tiled):
         return torch.cat(tiled).flatten(0, 1)[: self.size]
 
     def logsumexp(self, h):
         """Map h (inputs, columns) to log Σ_j exp(h_j - (x_i - y_j)²/ε) (outputs, columns)."""
-        return self._untile(
-            [torch.bmm(factor, e).log_().add_(top) for _, factor, e, top in self._sums(h)]
+        return self.untile(
+            [torch.bmm(factor, e).log_().add_(top) for _, factor, e, top in self.sums(h)]
         )
 
     def mean(self, h, weight, carried):
         """Mean of weight(x_i, y_j) + carried_j under the weights of the sum, and its logarithm."""
         means, logs = [], []
-        for some, factor, e, top in self._sums(h):
+        for some, factor, e, top in self.sums(h):
             total = torch.bmm(factor, e)
             weights = weight(self.tiles[some, :, None], self.y)
             mean = torch.bmm(factor * weights, e) + torch.bmm(factor, e * carried)
             means.append(torch.where(total > 0, mean / total, 0.0))
             logs.append(total.log() + top)
-        return self._untile(means), self._untile(logs)
+        return self.untile(means), self.untile(logs)
 
 
 def _parts(count, size):

@@ -54,13 +54,16 @@ class GibbsKernel:
 
         return write
 
-    def logsumexp(self, h):
-        """Map h (bins', batch, frames') to log Σ_j exp(h_j - C_ij/ε) (bins, batch, frames)."""
+    def logsumexp(self, h, axes=None):
+        """Map h (bins', batch, frames') to log Σ_j exp(h_j - C_ij/ε) (bins, batch, frames).
+
+        ``axes`` may stand for the kernel's own in the log domain.
+        """
         if self.plain and any(isinstance(axis, SmoothAxis) for axis in self._numbers):
             spread = h.new_empty(len(self.target.freqs), h.shape[1], len(self.target.stretched))
             self.product(h.exp(), spread)()
             return spread.log_()
-        frequency, time = self.axes
+        frequency, time = axes or self.axes
         bins, batch, _ = h.shape
         columns = h.permute(2, 0, 1).reshape(-1, bins * batch)
         rows = time.logsumexp(columns).reshape(-1, bins, batch)

@@ -6,6 +6,7 @@ potentials are laid out (bins, batch, frames), in double precision.
 
 import torch
 
+from sotlib.transport._sinkhorn.nearby import NearbyAxis
 from sotlib.transport._sinkhorn.relaxation import Relaxation
 
 CHECK_EVERY = 10
@@ -65,19 +66,20 @@ class Stage:
     def logarithmic(self, f, g):
         """Updates of the potentials, over-relaxed by what their convergence so far suggests."""
         relaxation = Relaxation(self.a.shape[1], self.a.device, self.over_relaxation, CHECK_EVERY)
+        near_a, near_b = ([NearbyAxis(x) for x in k.axes] for k in (self.to_a, self.to_b))
         scale = -self.share * self.eps
         for step in range(1, self.budget + 1):
             if step > 1 and self.share < 1:
                 shift = self.eps * self._shift(f / scale, g / scale)
                 f, g = f + shift, g - shift
-            spread = self.to_b.logsumexp(self._log_scaling(f))
+            spread = self.to_b.logsumexp(self._log_scaling(f), near_b)
             new, done = scale * spread, False
             if step > 1 and step % CHECK_EVERY == 1:
                 error = self._misfit(g, new, spread)
                 done = float(error.max()) <= self.tol
                 relaxation.update(error)
             g = new if step == 1 or done else relaxation.towards(g, new)
-            new = scale * self.to_a.logsumexp(self.log_b + g / self.eps)
+            new = scale * self.to_a.logsumexp(self.log_b + g / self.eps, near_a)
             # A full update before each check makes the marginal over a's grid exact.
             full = step == 1 or done or step % CHECK_EVERY == 0 or step == self.budget
             f = new if full else relaxation.towards(f, new)

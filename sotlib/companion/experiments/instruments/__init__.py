@@ -1,0 +1,3 @@
+"""The harmonic autoencoder on recorded instruments, which no paper has done: chapter
+``sot/instruments``.
+"""
