@@ -66,7 +66,10 @@ def settle(page) -> None:
     page.evaluate("window.MathJax?.startup?.promise")
     # Lazily loaded pictures are loaded when they come near.
     page.evaluate("document.querySelectorAll('img[loading=lazy]').forEach(i => i.loading='eager')")
-    page.wait_for_load_state("networkidle")
+    page.evaluate(
+        "Promise.all([...document.images].filter(i => !i.complete).map(i => new Promise(done => {"
+        "i.addEventListener('load', done); i.addEventListener('error', done)})))"
+    )
 
 
 class _Anchors(html.parser.HTMLParser):
