@@ -104,7 +104,10 @@ ROWS = {
     "SOT-512-LogF": recorded("sot_table", "SOT-512-LogF-123"),
     "recipe": recorded("sot_recipe", "recipe-3005"),
 }
-PACKAGES = {"PESTO": "pesto-pitch omegaconf", "SwiftF0": "swift-f0 onnxruntime"}
+PACKAGES = {
+    "PESTO": "--no-deps pesto-pitch omegaconf antlr4-python3-runtime==4.9.3",
+    "SwiftF0": "swift-f0",
+}
 BUDGETS = {"paper": Budget(), "smoke": Budget("the few sounds of the smallest set")}
 SEEDS = (0,)
 
@@ -123,7 +126,7 @@ def _carry_out(run: Run[Callable, Budget]) -> dict:
         estimate = run.setting()
     except ImportError as error:
         raise ModuleNotFoundError(
-            f"{run.row} is not installed ({error}): pip install --no-deps {PACKAGES.get(run.row)}"
+            f"{run.row} is not installed ({error}): pip install {PACKAGES.get(run.row)}"
         ) from None
     where, budget = sounds_folder(run.path.parent, run.budget)
     model = model_of(frame_wise_levels=False, noise=False, seed=0)  # for its frames alone

@@ -7,7 +7,7 @@ from pathlib import Path
 from sotlib.companion.checkpoints import load_checkpoint
 from sotlib.companion.experiments import FOLDS
 from sotlib.companion.experiments.instruments import sounds
-from sotlib.companion.experiments.instruments.notes import UNHEARD
+from sotlib.companion.experiments.instruments.notes import UNHEARD, notes_of
 from sotlib.companion.experiments.instruments.task import (
     SlicedComparison,
     evaluate,
@@ -64,7 +64,8 @@ BUDGETS = {
         learning_rate=5e-4,
         decay=True,
         batch=16,
-        signals=1294,  # of the synthetic ones: as many in training as there are recordings
+        # Of the synthetic ones, seven tenths in training: as many there as there are recordings.
+        signals=len(notes_of("train")) * 10 // 7,
         reduced="2000 steps of 16 sounds",
     ),
     "smoke": Budget(
@@ -115,7 +116,7 @@ def load_model(path: str | os.PathLike) -> HarmonicAutoencoder:
 def carry_out(run: Run[Setting, Budget]) -> dict:
     """Carry out a run."""
     setting, limits, device = run.setting, run.limits, run.device
-    model = model_of(setting, run.seed)
+    model = model_of(setting, run.seed).to(device)
     where, budget = sounds_folder(run.path.parent, run.budget)
     heard = {fold: sounds.read(fold, budget=budget, folder=where) for fold in (*FOLDS, UNHEARD)}
     data = {}
@@ -128,7 +129,6 @@ def carry_out(run: Run[Setting, Budget]) -> dict:
     if setting.needs:
         start = run.path.with_name(f"{setting.needs}-{run.seed}.safetensors")
         model.encoder.load_state_dict(load_checkpoint(start)[0])
-    model.to(device)
     if not run.checkpoint.exists():
         bins = data["train"].features[..., : model.encoder.n_bins]
         seconds = pretrain(model, setting.loss.pretraining, bins.contiguous(), seed=run.seed)

@@ -58,14 +58,15 @@ def fold_of(model, signals, f0, notes=(), *, seed=None) -> Fold:
     order = torch.arange(len(signals))
     if seed is not None:
         order = torch.randperm(len(signals), generator=torch.Generator().manual_seed(seed))
-    signals = signals[order]
+    device = next(model.parameters()).device
+    signals, f0 = signals[order].to(device), f0[order].to(device)
     see = model.with_levels if isinstance(model, InstrumentAutoencoder) else model.features
     features = torch.cat([see(part) for part in signals.split(64)])
     if see == model.features:
         features = frame_wise(features)
     loud = levels(signals)
     voiced = loud > VOICED * loud.amax(1, keepdim=True)
-    truth = f0[order][:, None] * voiced
+    truth = f0[:, None] * voiced
     return Fold(signals, truth, features.contiguous(), [notes[i] for i in order] if notes else ())
 
 
@@ -105,6 +106,7 @@ def evaluate(model, fold: Fold) -> tuple[dict, dict]:
     """Metrics of a model on a fold, and what was observed besides.
 
     LSD is in dB² (``mean_square``) and dB (``root``), accuracies are in percent of voiced frames.
+    The seconds are those of decoding and encoding, without the features.
     """
     started = time.monotonic()
     outputs = [model(part) for part in fold.features.split(32)]
