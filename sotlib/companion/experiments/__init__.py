@@ -1,7 +1,7 @@
 """The papers' experiments, and a comparison of losses: runs as data, and how one is carried out.
 
-A folder a paper. A module with `ROWS` is an experiment, which `sotlib.companion.runner` calls
-``<folder>_<module>``. It has
+A folder a paper or a question. A module with `ROWS` is an experiment, which
+`sotlib.companion.runner` calls ``<folder>_<module>``. It has
 
 - ``ROWS``, the runs by the name of their row in the paper's table, and ``BUDGETS``, by name; the
   ``steps`` of one are its length, 1 by default;
