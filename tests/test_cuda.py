@@ -11,6 +11,7 @@ from torch import nn
 import sotlib
 from sotlib.companion.experiments.drum import matching as drum_matching
 from sotlib.companion.experiments.sot import table as sot_table
+from sotlib.companion.experiments.sot.training import AutoencoderTraining
 from sotlib.companion.experiments.training import Stopped
 from sotlib.companion.records import read_record
 from sotlib.companion.runner.__main__ import main
@@ -103,6 +104,40 @@ def compare(record, expected):
     for found, wanted in zip(ours, theirs, strict=True):
         assert found["step"] == wanted["step"]
         assert found["loss"] == pytest.approx(wanted["loss"], rel=0.3)
+
+
+def training_of(row, device, **options):
+    """Of a few signals, one frame of each."""
+    setting = sot_table.ROWS[row]
+    signals = sotlib.HarmonicSignals("train", size=40).signals.to(device)
+    model = sot_table.make_model(setting).to(device)
+    compare = sot_table.Comparison(setting).to(device)
+    options = {"seed": 1, "checkpoint": "unused", "identity": {}, **options}
+    limits = sot_table.BUDGETS["smoke"]
+    training = AutoencoderTraining(
+        model=model, compare=compare, data=None, limits=limits, **options
+    )
+    return training, model.features(signals)[:, 8:9], compare.targets(signals)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("row", ["SOT-2048", "MSS-Lin"])
+def test_recorded_steps_are_the_plain_ones(row, device):
+    """With dropout, two sizes of batches and a first phase."""
+    losses, weights = [], []
+    for plain in True, False:
+        training, features, targets = training_of(row, device, amplitudes_first=6)
+        if plain:
+            training.take = lambda *batch, kind, training=training: training._take(*batch)
+        for step in range(14):
+            part = slice(16) if step % 2 else slice(16, None)
+            training._train_on(features[part], [target[part] for target in targets])
+        if not plain and device.startswith("cuda"):
+            assert len(training.take.recordings) == 4
+        losses.append(torch.stack(training.unread).cpu())
+        weights.append(torch.cat([p.detach().flatten() for p in training.model.parameters()]).cpu())
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-3, atol=0)
+    torch.testing.assert_close(weights[1], weights[0], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.cuda

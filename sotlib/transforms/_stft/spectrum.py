@@ -25,9 +25,9 @@ class RealFFT(torch.autograd.Function):
     def backward(ctx, grad):
         # The inverse transform counts inner bins twice, their mirror images being implied.
         half = torch.full(grad.shape[-1:], 0.5, dtype=grad.real.dtype, device=grad.device)
-        half[0] = 1
+        half[:1].fill_(1)  # an assignment would wait for a GPU
         if ctx.size % 2 == 0:
-            half[-1] = 1
+            half[-1:].fill_(1)
         return torch.fft.irfft(grad * half, n=ctx.size, norm="forward")
 
     @staticmethod

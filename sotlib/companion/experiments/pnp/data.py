@@ -79,9 +79,9 @@ def load(shards: Shards, budget, folder, *, device="cpu", progress=None, start=0
         return _load(shards, budget, Path(folder), str(device))
 
 
-def start_of(row, budget, shards: Shards):
+def start_of(row, seed, budget, shards: Shards):
     """A shard to begin with, different for different runs."""
-    return zlib.crc32(row.encode()) % len(shards.seeds[budget])
+    return zlib.crc32(f"{row}-{seed}".encode()) % len(shards.seeds[budget])
 
 
 @lru_cache(maxsize=1)

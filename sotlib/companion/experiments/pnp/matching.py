@@ -43,7 +43,7 @@ class Matching:
             data.shards_folder(run.path.parent, run.kind, run.budget),
             device=run.device,
             progress=run.progress,
-            start=data.start_of(run.row, run.budget, self.shards),
+            start=data.start_of(run.row, run.seed, run.budget, self.shards),
         )
         names = {"row": run.row, "seed": run.seed, "budget": run.budget}
         model = self.make_model(run.row, run.budget, seed=run.seed).to(run.device)

@@ -6,6 +6,7 @@ import time
 import torch
 
 from sotlib.companion.experiments import FOLDS
+from sotlib.companion.experiments.replay import Replayed
 from sotlib.companion.experiments.runs import Run
 from sotlib.companion.experiments.sot.settings import Budget, Row
 from sotlib.companion.experiments.sot.task import (
@@ -30,7 +31,12 @@ class AutoencoderTraining(Training):
     unit, keeps = "step", ("seconds", "generator")
 
     def __init__(self, *, model, compare, data, limits, seed, amplitudes_first=0, **options):
-        optimizer = torch.optim.Adam(model.parameters(), lr=limits.learning_rate, weight_decay=1e-4)
+        optimizer = torch.optim.Adam(
+            model.parameters(),
+            lr=limits.learning_rate,
+            weight_decay=1e-4,
+            capturable=next(model.parameters()).is_cuda,
+        )
         super().__init__(model.encoder, optimizer, **options)
         self.model, self.compare, self.data = model, compare, data
         self.limits, self.amplitudes_first, self.seed = limits, amplitudes_first, seed
@@ -38,6 +44,8 @@ class AutoencoderTraining(Training):
         self.devices = [[self.device.type, 0]]  # and the steps from which on they were used
         self.step, self.seconds = 0, 0.0
         self.losses, self.unread = [], []
+        # A rate that falls would be recorded as it was.
+        self.take = self._take if limits.decay else Replayed(self._take, self.generator)
 
     def run(self, progress=None):
         """Train, and return the curve and the test metrics of the best weights."""
@@ -79,20 +87,27 @@ class AutoencoderTraining(Training):
         }
 
     def _train_on(self, features, targets):
+        options = {}
+        if self.limits.decay:
+            fall = 0.5 + 0.5 * math.cos(math.pi * self.step / self.limits.steps)
+            self.optimizer.param_groups[0]["lr"] = self.limits.learning_rate * fall
+        else:
+            options["kind"] = self.step < self.amplitudes_first
+        self.unread.append(self.take(features, *targets, **options))
+        self.step += 1
+
+    def _take(self, features, *targets):
+        """Take a step; returns its loss."""
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.compare(self.model(features, generator=self.generator).sound, targets)
         loss.backward()
-        self.unread.append(loss.detach())
         if self.step < self.amplitudes_first:
             for name, parameter in self.module.named_parameters():
                 if not name.startswith("to_amplitudes."):
                     parameter.grad = None  # which Adam passes over
-        if self.limits.decay:
-            fall = 0.5 + 0.5 * math.cos(math.pi * self.step / self.limits.steps)
-            self.optimizer.param_groups[0]["lr"] = self.limits.learning_rate * fall
         self.optimizer.step()
-        self.step += 1
+        return loss.detach()
 
     def _read_losses(self):
         """Losses as numbers. Not one by one: a GPU would be waited for at each step."""
