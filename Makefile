@@ -92,10 +92,7 @@ zips: $(READY)  ## each chapter with all that it needs, in OUT/zips: no git, no 
 notebooks: book  ## the executed chapters for Colab and Binder, in OUT/notebooks
 	$(BOOK) notebooks --scale $(SCALE) --out "$(OUT)"
 
-publish-zips: $(READY)  ## each chapter with all that it needs, in OUT/zips: no git, no make
-	$(BOOK) zips --scale $(SCALE) --jobs $(JOBS) --out "$(OUT)"
-
-notebooks: book  ## push them to their branch (see _config.yml)
+publish-notebooks: book  ## push them to their branch (see _config.yml)
 	$(BOOK) notebooks --scale $(SCALE) --out "$(OUT)" --publish
 
 serve: $(READY)  ## serve the built website at http://localhost:PORT

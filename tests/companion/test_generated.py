@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from sotlib.companion.book import cache, status, teachers
+from sotlib.companion.book import cache, status, teachers, trainings
 from sotlib.companion.book._common import Layout
 from sotlib.companion.book.chapters import Page, read_notebook, read_pages
 from sotlib.companion.book.exercises import pieces
 from sotlib.companion.book.generated import PAGES, Context, generate
 from sotlib.companion.files import write_atomically
+from sotlib.companion.records import write_record
 
 CHAPTER = """\
 ---
@@ -71,6 +72,28 @@ def test_time_of_a_chapter_is_kept_with_it(tmp_path):
     assert cache.load(tmp_path, "part/one", "key") == "text"
     (tmp_path / "part/one.json").write_text("{")
     assert cache.seconds_of(tmp_path, "part/one") is None
+
+
+def test_trainings_say_what_is_recorded_and_where_it_was(root, tmp_path):
+    empty = trainings.page(f"before\n{trainings.MARK}\nafter", tmp_path)
+    lines = [line for line in empty.splitlines() if line.startswith("| `")]
+    assert empty.startswith("before\n| experiment |")
+    assert empty.endswith("\nafter")
+    assert all("| 0 of " in line and "| – | – |" in line for line in lines)
+    pages = read_pages(Layout(root, tmp_path), tuple(PAGES))
+    chapters = {page.name for page in pages if page.is_notebook}
+    assert {re.search(r"\{doc\}`/(.*)`", line)[1] for line in lines} <= chapters
+    write_record(
+        tmp_path / "sot_table/paper/SOT-2048-42.json",
+        kind="sot_table",
+        configuration={"row": "SOT-2048", "device": "cuda from step 0, cpu from step 3"},
+        results={},
+        seconds=90,
+    )
+    text = trainings.page(trainings.MARK, tmp_path)
+    (line,) = [line for line in text.splitlines() if " 1 of " in line]
+    assert line.startswith("| `sot_table` | paper | 1 of ")
+    assert "| 1.5 | a GPU, ended on " in line
 
 
 def test_teachers_see_needs_goals_time_and_exercises():

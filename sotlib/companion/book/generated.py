@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 import nbformat
 
-from sotlib.companion.book import benchmarks, front, library, reproduction, status, teachers
+from sotlib.companion.book import (
+    benchmarks,
+    front,
+    library,
+    reproduction,
+    status,
+    teachers,
+    trainings,
+)
 from sotlib.companion.book._common import Layout, read_text
 from sotlib.companion.book.alone import repository
 from sotlib.companion.book.chapters import Page
@@ -33,6 +41,11 @@ def _teachers(context: Context) -> str:
     return teachers.page(read_text(source, teachers.NAME), context.pages, address=address)
 
 
+def _trainings(context: Context) -> str:
+    source = context.layout.source / f"{trainings.NAME}.md"
+    return trainings.page(read_text(source, trainings.NAME), context.layout.root / "results")
+
+
 # By page name: the page's text, or with those of files beside it by path.
 PAGES: dict[str, Callable[[Context], str | dict[str, str]]] = {
     reproduction.NAME: lambda c: reproduction.files(c.manifest, c.notebooks, scale=c.scale),
@@ -40,6 +53,7 @@ PAGES: dict[str, Callable[[Context], str | dict[str, str]]] = {
     benchmarks.NAME: lambda c: benchmarks.files(c.layout.root / "results" / "benchmarks"),
     status.NAME: _status,
     teachers.NAME: _teachers,
+    trainings.NAME: _trainings,
 }
 
 

@@ -46,7 +46,8 @@ def page(names: Sequence[str], folder: Path, *, scale: str) -> str:
 
 def describe(found: dict) -> str:
     """A machine in a phrase."""
-    parts = [found["cpu"], f"{found['cores']} cores", found.get("gpu", "")]
+    cores = f"{found['cores']} core{'s' * (found['cores'] != 1)}"
+    parts = [found["cpu"], cores, found.get("gpu", "")]
     return ", ".join(filter(None, parts))
 
 
