@@ -21,6 +21,12 @@ def read(root, name):
     return text, {("on" if key is True else key): v for key, v in yaml.safe_load(text).items()}
 
 
+def test_the_makefile_says_each_thing_once(root):
+    """A second recipe for a target takes the place of the first."""
+    targets = re.findall(r"^([\w.$()/-]+):(?!=)", (root / "Makefile").read_text(), re.M)
+    assert sorted(targets) == sorted(set(targets))
+
+
 def test_all_workflows_are_tested(root):
     assert sorted(p.stem for p in (root / ".github/workflows").glob("*.yml")) == WORKFLOWS
 
