@@ -3,19 +3,13 @@
 import torch
 
 from sotlib.companion.benchmarks import compare
-from sotlib.companion.experiments.drum import matching as drum_matching
-from sotlib.companion.experiments.drum.data import Drums, Fold
-from sotlib.companion.experiments.drum.objectives import make_objective
-from sotlib.companion.experiments.drum.task import (
-    TASKS,
-    Perception,
-    Task,
-    fold_sounds,
-    make_features,
-    make_matcher,
-    scaler,
-)
+from sotlib.companion.experiments.pnp import drum
+from sotlib.companion.experiments.pnp.data import Fold, Prepared, typical_eigenvalue
+from sotlib.companion.experiments.pnp.drum_shards import INSTRUMENT
+from sotlib.companion.experiments.pnp.instrument import Perception, Task
 from sotlib.companion.experiments.pnp.metrics import finite_metrics
+from sotlib.companion.experiments.pnp.objectives import make_objective
+from sotlib.companion.experiments.pnp.rows import BUDGETS
 
 SIZES = {"reduced": (64, 5), "paper": (8, 3)}  # sounds in a step, and how often it is timed
 NAMES = {"ploss": "P-loss", "pnp": "PNP loss", "spectral": "spectral loss"}
@@ -24,12 +18,12 @@ NAMES = {"ploss": "P-loss", "pnp": "PNP loss", "spectral": "spectral loss"}
 class Step:
     """One step of training on prepared data."""
 
-    def __init__(self, row: str, drums: Drums, budget: str):
-        task, limits = TASKS[budget], drum_matching.BUDGETS[budget]
-        self.fold = drums.folds["train"]
+    def __init__(self, row: str, prepared: Prepared, budget: str):
+        task, limits = INSTRUMENT.tasks[budget], BUDGETS[budget]
+        self.fold = prepared.folds["train"]
         self.everything = torch.arange(len(self.fold))
-        self.model = make_matcher(task)
-        self.objective = make_objective(drum_matching.ROWS[row], task, drums, limits)
+        self.model = INSTRUMENT.matcher(task)
+        self.objective = make_objective(drum.ROWS[row], INSTRUMENT, task, prepared.unit, limits)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=limits.learning_rate)
 
     def __call__(self) -> None:
@@ -39,41 +33,41 @@ class Step:
         self.optimizer.step()
 
 
-def prepared(task: Task, perception: Perception, batch: int) -> Drums:
+def prepare(task: Task, perception: Perception, batch: int) -> Prepared:
     """A batch of sounds with the metric of the first one: what it is costs no time."""
-    scaled = scaler()(fold_sounds(task, "train")[1])[:batch].float()
+    scaled = INSTRUMENT.scaler(INSTRUMENT.fold_sounds(task, "train")[1])[:batch]
     with torch.no_grad():
-        spectra = make_features(task)(perception.synthesis(scaled))
+        spectra = INSTRUMENT.features(task)(perception.synthesis(scaled.float()))
     metric, _, _ = finite_metrics(perception, scaled[:1])
     metric = metric.expand(batch, -1, -1).contiguous()
-    fold = Fold(torch.arange(batch), scaled, spectra, metric, torch.zeros(batch, 1))
-    return Drums({"train": fold}, float(torch.linalg.eigvalsh(metric)[0, -1]), {})
+    fold = Fold(torch.arange(batch), scaled.float(), spectra, metric)
+    return Prepared({"train": fold}, typical_eigenvalue(metric), {})
 
 
 def measure(budget: str) -> tuple[list[dict], float]:
     """Rows of a budget's step and preparation, and how many sounds are prepared in a second."""
-    task, (batch, repeats) = TASKS[budget], SIZES[budget]
-    perception, spectrum = Perception(task), make_features(task)
-    drums = prepared(task, perception, batch)
-    steps = {name: Step(row, drums, budget) for row, name in NAMES.items()}
+    task, (batch, repeats) = INSTRUMENT.tasks[budget], SIZES[budget]
+    perception, spectrum = Perception(INSTRUMENT, task), INSTRUMENT.features(task)
+    prepared = prepare(task, perception, batch)
+    steps = {name: Step(row, prepared, budget) for row, name in NAMES.items()}
     rows = compare(
         f"a training step, {batch} sounds of {task.samples} samples", steps, repeats=repeats
     )
-    some = drums.folds["train"].scaled[: task.chunk]
+    some = prepared.folds["train"].scaled[: task.chunk].double()
     with torch.no_grad():
-        sound = perception.synthesis(some)
+        sound = perception.synthesis(some.float())
 
     @torch.no_grad()
-    def prepare():
-        sound = perception.synthesis(some)
-        return spectrum(sound), perception.features(sound), finite_metrics(perception, some)
+    def everything():
+        sound = perception.synthesis(some.float())
+        return spectrum(sound), perception.heard(sound), finite_metrics(perception, some)
 
     rows += compare(
         f"preparing {task.chunk} sounds of {task.samples} samples",
         {
-            "all": prepare,
+            "all": everything,
             "metric": lambda: finite_metrics(perception, some),
-            "scattering features": lambda: perception.features(sound),
+            "scattering features": lambda: perception.heard(sound),
             "CQT": lambda: spectrum(sound),
         },
         repeats=3,
