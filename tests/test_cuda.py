@@ -9,7 +9,7 @@ from device_cases import CASES, OTHERS
 from torch import nn
 
 import sotlib
-from sotlib.companion.experiments.drum import matching as drum_matching
+from sotlib.companion.experiments.pnp import drum as pnp_drum
 from sotlib.companion.experiments.sot import table as sot_table
 from sotlib.companion.experiments.sot.training import AutoencoderTraining
 from sotlib.companion.experiments.training import Stopped
@@ -173,9 +173,9 @@ def test_a_training_goes_on_on_another_device(first, device, tmp_path, capsys):
 def test_a_sound_matcher_is_trained_and_goes_on(device, tmp_path):
     options = {"budget": "smoke", "folder": tmp_path, "device": device}
     with pytest.raises(Stopped):
-        drum_matching.run("spectral", 1, progress=stop_at(8), **options)
+        pnp_drum.run("spectral", 1, progress=stop_at(8), **options)
     steps = []
-    record = drum_matching.run("spectral", 1, progress=steps.append, **options)
+    record = pnp_drum.run("spectral", 1, progress=steps.append, **options)
     assert steps[0] == 16
     assert record["configuration"]["device"] == device
 

@@ -20,7 +20,6 @@ from tiny_book import (
 
 from sotlib.companion.book import chapters
 from sotlib.companion.book._common import Layout
-from sotlib.companion.experiments.drum import data as drum_data
 from sotlib.companion.experiments.pnp import data as pnp_data
 from sotlib.companion.experiments.pnp import drum as pnp_drum
 from sotlib.companion.experiments.sot import table as sot_table
@@ -91,20 +90,6 @@ def uninterrupted(tmp_path_factory):
 def expected(uninterrupted):
     """What the first of them found."""
     return numbers(uninterrupted / f"{ROWS[0]}-1.json")
-
-
-@pytest.fixture(scope="session")
-def drum_folder(tmp_path_factory):
-    """Results of the drums' smoke budget, named as in the repository, with its prepared data."""
-    folder = tmp_path_factory.mktemp("results") / "drum_matching" / "smoke"
-    with _one_thread():
-        drum_data.load("smoke", drum_data.shards_folder(folder, "smoke"))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def drums(drum_folder):
-    return drum_data.load("smoke", drum_data.shards_folder(drum_folder, "smoke"))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import torch
 from smoke import ROWS, killed_at, numbers, stopped_at
 
 from sotlib.companion.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
-from sotlib.companion.experiments.drum import matching as drum_matching
+from sotlib.companion.experiments.pnp import drum as pnp_drum
 from sotlib.companion.experiments.sot import table as sot_table
 from sotlib.companion.experiments.training import Stopped
 
@@ -83,7 +83,7 @@ def test_an_intact_checkpoint_of_another_kind_is_named(tmp_path, change):
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("load", [sot_table.load_model, drum_matching.load_model])
+@pytest.mark.parametrize("load", [sot_table.load_model, pnp_drum.load_model])
 def test_a_model_is_loaded_from_weights_only(tmp_path, load):
     with pytest.raises(Stopped):
         sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=stopped_at(3))

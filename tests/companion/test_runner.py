@@ -59,7 +59,7 @@ def test_plan_refuses_what_there_is_not(change, message):
 
 def test_seeds_are_the_papers_or_the_experiments_own():
     assert tuple(default_seeds("sot_table", "reduced")) == sot_table.SEEDS
-    assert default_seeds("drum_shards", "smoke") == [0, 1]
+    assert default_seeds("pnp_drum_shards", "smoke") == [0, 1]
     with pytest.raises(ValueError, match="budget must be one of"):
         default_seeds("sot_table", "huge")
 

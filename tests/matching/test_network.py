@@ -125,6 +125,6 @@ def test_missing_monai_is_named(monkeypatch):
 
 
 def test_importing_the_library_does_not_import_monai():
-    experiment = "sotlib.companion.experiments.drum.matching"
+    experiment = "sotlib.companion.experiments.pnp.drum"
     code = f"import sys, sotlib, {experiment}; sys.exit('monai' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
