@@ -98,9 +98,9 @@ def test_trainings_say_what_is_recorded_and_where_it_was(root, tmp_path):
 
 def test_teachers_see_needs_goals_time_and_exercises():
     text = teachers.page(f"before\n{teachers.MARK}\nafter", [page_of(CHAPTER)])
-    assert text.startswith("before\n### {doc}`/part/one`")
+    assert text.startswith("before\n### A chapter\n")
     assert "**You need** a little, as in {doc}`/part/other`.\n**Afterwards** you know" in text
-    assert "1 exercise, 1 with a self-check; `make assignment CHAPTER=part/one`." in text
+    assert "{doc}`/part/one`: about 15 minutes; 1 exercise, 1 with a self-check; `make" in text
     assert text.endswith("after")
 
 

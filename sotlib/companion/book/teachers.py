@@ -29,6 +29,12 @@ def is_chapter(page: Page) -> bool:
     return page.is_notebook and folder not in ("", "appendix")
 
 
+def heading(chapter: Page) -> str:
+    """The title of a chapter."""
+    match = re.search(r"^# (.+)$", chapter.text, re.M)
+    return match[1] if match else chapter.name
+
+
 def goals(chapter: Page) -> str:
     """The paragraph of a chapter that begins with **You need**; empty where there is none."""
     match = re.search(r"^\*\*You need\*\* .*?(?=\n\n)", chapter.text, re.M | re.S)
@@ -58,12 +64,13 @@ def _section(chapter: Page, address: str) -> str:
     text = re.sub(r"\{doc\}`(?!/)([\w./-]+)`", rf"{{doc}}`/{folder}/\1`", goals(chapter))
     count = f"{exercises} exercise{'s' * (exercises != 1)}, {checks(parts)} with a self-check"
     command = f"`make assignment CHAPTER={chapter.name}`" if exercises else ""
-    facts = [f"About {minutes(chapter)} minutes", count if exercises else "no exercises", command]
+    facts = [f"about {minutes(chapter)} minutes", count if exercises else "no exercises", command]
     if address:
         name = f"{archive(chapter.name)}.zip"
         facts.append(f"[{name}]({address}/releases/latest/download/{name})")
     told = [f"{t.kind} ({t.difficulty}, {t.minutes} min)" for t in tasks(parts).values() if t]
     if told:
         facts[1] += f": {', '.join(told)}"
-    title = f"### {{doc}}`/{chapter.name}`"
-    return f"{title}\n\n{text}\n\n{'; '.join(filter(None, facts))}.\n"
+    # Not a link as the heading: the list of contents would show its address.
+    link = f"{{doc}}`/{chapter.name}`"
+    return f"### {heading(chapter)}\n\n{text}\n\n{link}: {'; '.join(filter(None, facts))}.\n"
