@@ -158,6 +158,15 @@ def test_code_of_88_columns_fits(visit):
     assert visit("sot/why.html").evaluate(_COLUMNS) >= 88
 
 
+def test_code_is_whole_on_paper(visit):
+    page = visit("pnp/damping.html", width=700)
+    cut = "[...document.querySelectorAll('pre')].filter(p => p.scrollWidth > p.clientWidth).length"
+    assert page.evaluate(cut) > 0
+    page.emulate_media(media="print")
+    assert page.evaluate(cut) == 0
+    assert not page.locator("details.hide:not([open])").first.is_visible()
+
+
 def test_a_tap_opens_a_picture_large_on_a_phone(visit):
     page = visit("sot/transport.html", 375)
     picture = page.locator("div.cell_output img").first
