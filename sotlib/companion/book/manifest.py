@@ -121,16 +121,23 @@ def _number(name: str | float, measured: Mapping[str, float]) -> float:
         raise BookError(f"manifest: no chapter glues the number {name!r}") from None
 
 
+class _Missing:
+    def __format__(self, _: str) -> str:
+        return "not recorded yet"
+
+
 def filled(template: str, measured: Mapping[str, float]) -> str:
-    """Text with glued numbers in place of their names.
+    """Text with glued numbers in place of their names; NaN is what is not recorded yet.
 
     Examples
     --------
     >>> filled("{rpa-best:.0f} % of them", {"rpa-best": 44.3})
     '44 % of them'
+    >>> filled("error: {error:.2f}", {"error": math.nan})
+    'error: not recorded yet'
     """
     try:
-        return template.format_map(measured)
+        return template.format_map({k: _Missing() if v != v else v for k, v in measured.items()})
     except (KeyError, ValueError, IndexError) as error:
         raise BookError(f"manifest: {template!r} cannot be filled: {error}") from None
 
