@@ -150,4 +150,5 @@ def keep_sounds(path, folds):
 
 
 def _close(a, b):
-    return np.allclose(a, b, rtol=1e-3, atol=1e-6 * np.abs(b).max(initial=0))
+    # Metrics in single precision: up to 3e-3 apart on a CPU and on a GPU.
+    return np.allclose(a, b, rtol=5e-3, atol=1e-6 * np.abs(b).max(initial=0))
