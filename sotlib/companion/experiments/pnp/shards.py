@@ -22,7 +22,7 @@ from sotlib.companion.experiments.pnp.instrument import Instrument, Perception, 
 from sotlib.companion.experiments.pnp.metrics import finite_metrics
 from sotlib.companion.experiments.runs import Run, make_run
 
-MORE_ON_GPU = 4  # times the sounds at once: 4 GB of the drum's, and eight times the speed
+MORE_ON_GPU = 4  # times the sounds at once: 4 GB of the drum's, and several times the speed
 METRICS = ("metric", "single", "double")  # and where it was not finite in that precision
 
 
@@ -65,9 +65,8 @@ class Shards:
         scaled = self.instrument.scaler(theta)
         perceive = Perception(self.instrument, task).to(device)
         spectrum = self.instrument.features(task).to(device)
-        parts, scaled_there = [], scaled.to(device)
-        chunk = task.chunk * (MORE_ON_GPU if scaled_there.is_cuda else 1)
-        for some in scaled_there.split(chunk):
+        parts, there = [], scaled.to(device)
+        for some in there.split(task.chunk * (MORE_ON_GPU if there.is_cuda else 1)):
             with torch.no_grad():
                 sound = perceive.synthesis(some.float())
                 found = {"spectra": spectrum(sound)}
