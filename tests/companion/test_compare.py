@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.stats import binomtest
 
+from sotlib.companion import show
 from sotlib.companion.experiments.compare import descent, directions, losses, recovery, results
 from sotlib.companion.experiments.compare.combinations import Schedule, equal_gradients
 from sotlib.companion.experiments.compare.differences import (
@@ -210,7 +211,7 @@ def test_every_loss_gives_one_value_a_sound_and_a_finite_gradient(name):
     x = synth(start).requires_grad_()
     value = compare(x, y)
     assert value.shape == (2,)
-    assert losses.LOSSES[name].family in losses.FAMILIES
+    assert losses.LOSSES[name].family in show.FAMILIES
     (slope,) = torch.autograd.grad(value.sum(), x)
     assert slope.isfinite().all()
     assert (slope != 0).any()

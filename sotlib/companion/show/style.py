@@ -1,8 +1,19 @@
 """How the book's figures look."""
 
 # Okabe and Ito's palette, told apart with every common colour vision, also after the inversion
-# of lightness that dark mode applies.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#666666")
+# of lightness that dark mode applies. The kinds of losses keep their colours across the book; line
+# styles tell the members of a kind apart. "parameters" is the P-loss; the PNP loss is
+# drawn as what it stands for, scattering.
+FAMILIES = {
+    "transport": "#0072B2",
+    "bin by bin": "#D55E00",
+    "scattering": "#009E73",
+    "combination": "#CC79A7",
+    "time and frequency": "#56B4E9",
+    "parameters": "#E69F00",
+    "waveform": "#666666",
+}
+COLOURS = tuple(FAMILIES.values())
 
 
 def use_style() -> None:

@@ -27,24 +27,13 @@ from sotlib.pitch import hz_to_unit
 from sotlib.scattering import TimeFrequencyScattering
 from sotlib.transforms import STFT
 
-# Families, and the colour of each in the figures: its place in `sotlib.companion.show.COLOURS`.
-FAMILIES = {
-    "transport": 0,
-    "bin by bin": 1,
-    "scattering": 2,
-    "combination": 3,
-    "time and frequency": 4,
-    "parameters": 5,
-    "waveform": 6,
-}
-
 
 @dataclass(frozen=True)
 class Loss:
     """One line of the table."""
 
     family: str
-    """One of `FAMILIES`."""
+    """One of `sotlib.companion.show.FAMILIES`."""
     settings: str
     """What it is, in words; a record with other words is of another loss."""
     build: Build
