@@ -66,7 +66,8 @@ def save_checkpoint(path: str | os.PathLike, tensors: Mapping, numbers: Mapping)
         for name, t in tensors.items()
     }
     text = json.dumps(numbers)
-    metadata = {"numbers": text, "digest": _digest(tensors, text)}
+    # One entry: several come in any order, and files of equal contents would differ.
+    metadata = {"checkpoint": f"{_digest(tensors, text)} {text}"}
     with replacing(path) as temporary:
         try:
             save_file(tensors, temporary, metadata)
@@ -107,10 +108,13 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[dict, dict]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"the checkpoint {path} is damaged ({error}); {AGAIN}") from None
-    if not {"numbers", "digest"} <= metadata.keys():
+    if {"numbers", "digest"} <= metadata.keys():  # as earlier files have it
+        digest, text = metadata["digest"], metadata["numbers"]
+    else:
+        digest, _, text = metadata.get("checkpoint", "").partition(" ")
+    if not text:
         raise CheckpointError(f"{path} is damaged, or was not written by save_checkpoint; {AGAIN}")
-    text = metadata["numbers"]
-    if metadata["digest"] != _digest(tensors, text):
+    if digest != _digest(tensors, text):
         raise CheckpointError(
             f"the checkpoint {path} is damaged (its contents have changed); {AGAIN}"
         )

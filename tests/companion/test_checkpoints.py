@@ -107,10 +107,25 @@ class TestRoundTrip:
         save_checkpoint(name, {"w": torch.ones(1)}, {"step": 1})
         assert load_checkpoint(name)[1] == {"step": 1}
 
+    def test_equal_contents_are_equal_bytes(self, path, saved):
+        tensors, numbers = load_checkpoint(path)
+        first = path.read_bytes()
+        for _ in range(20):  # an order that is drawn anew each time
+            save_checkpoint(path, dict(reversed(tensors.items())), numbers)
+            assert path.read_bytes() == first
+
+    def test_an_earlier_file_with_two_entries(self, path, saved):
+        with safe_open(path, "pt") as file:
+            digest, _, numbers = file.metadata()["checkpoint"].partition(" ")
+        expected = load_checkpoint(path)
+        save_file(expected[0], path, {"numbers": numbers, "digest": digest})
+        assert load_checkpoint(path)[1] == expected[1]
+
     def test_the_file_is_plain_safetensors(self, path, saved):
         with safe_open(path, framework="np") as file:
             assert sorted(file.keys()) == ["adam.0.step", "weights.a"]
-            assert json.loads(file.metadata()["numbers"])["step"] == 31
+            _, _, numbers = file.metadata()["checkpoint"].partition(" ")
+            assert json.loads(numbers)["step"] == 31
 
 
 class TestDamage:
@@ -161,7 +176,9 @@ class TestDamage:
         with pytest.raises(CheckpointError, match="is damaged"):
             load_checkpoint(path)
 
-    @pytest.mark.parametrize("metadata", [None, {"numbers": "{}"}, {"digest": "0"}])
+    @pytest.mark.parametrize(
+        "metadata", [None, {"numbers": "{}"}, {"digest": "0"}, {"checkpoint": "0"}]
+    )
     def test_safetensors_of_someone_else(self, path, metadata):
         save_file({"w": torch.ones(2)}, path, metadata)
         with pytest.raises(CheckpointError, match="or was not written by save_checkpoint"):

@@ -86,7 +86,7 @@ def test_no_note_of_an_instrument_is_in_two_folds():
 
 def test_the_font_and_its_player_are_asked_for(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tinysoundfont", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install tinysoundfont"):
+    with pytest.raises(ModuleNotFoundError, match="pip install --no-deps tinysoundfont"):
         font.Font(RATE)
     monkeypatch.setitem(sys.modules, "tinysoundfont", types.SimpleNamespace(Synth=FakeSynth))
     monkeypatch.setenv(font.VARIABLE, str(tmp_path / "none.sf2"))

@@ -50,7 +50,7 @@ def _player() -> ModuleType:
     except ImportError:
         raise ModuleNotFoundError(
             "the notes are played by tinysoundfont, which is not installed: "
-            "pip install tinysoundfont"
+            "pip install --no-deps tinysoundfont (PyAudio, which it names, is not needed)"
         ) from None
     return tinysoundfont
 
