@@ -55,7 +55,7 @@ def log_spectral_distance(
 
     Notes
     -----
-    Explained in chapter ``sot/table``.
+    Explained in chapter ``sot/published``.
 
     Examples
     --------
