@@ -96,7 +96,8 @@ class Wasserstein1DLoss(nn.Module):
     float32. Silence: two silent frames cost 0; a silent frame against a sounding one costs what
     moving all its mass to the last bin does, and no gradient reaches a signal that is exactly 0. On
     a circle, which has no last bin, silence beside sound lies evenly in all bins. Explained in
-    chapter ``sot/transport``, the options in ``sot/options``.
+    chapter ``sot/transport``, the options in chapter ``sot/options`` (spectra) and chapter
+    ``sot/transport-options`` (transport).
 
     Examples
     --------

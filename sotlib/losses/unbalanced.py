@@ -58,7 +58,7 @@ class UnbalancedWasserstein1DLoss(nn.Module):
     derivative grows as :math:`\sqrt{b / a}` where a has less, which the derivative of a square
     makes good. Two silent sounds cost 0; beside silence a sound costs its mass times :math:`\rho`,
     relative to its own mean where y is silent, and no gradient reaches the silent one. Explained in
-    chapter ``sot/options``.
+    chapter ``sot/transport-options``.
 
     Examples
     --------

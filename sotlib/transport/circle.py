@@ -70,7 +70,7 @@ def wasserstein_circle(
     circle," SIAM Journal on Applied Mathematics, 2010; J. Rabin, J. Delon and Y. Gousseau,
     "Transportation distances on the circle," Journal of Mathematical Imaging and Vision, 2011. For
     p = 1 the optimal shift is the median of the difference of the distribution functions. Explained
-    in chapter ``sot/options``.
+    in chapter ``sot/transport-options``.
 
     Examples
     --------

@@ -75,7 +75,7 @@ def partial_wasserstein_1d(
     ``partial_wasserstein2``. It is computed on the CPU wherever the masses lie, in a time that
     grows with the square of the number of bins. The cost is convex and piecewise linear in the
     mass that is moved; at kinks the gradient is one of many. Silence costs nothing, and has no
-    gradient. Explained in chapter ``sot/options``.
+    gradient. Explained in chapter ``sot/transport-options``.
 
     Examples
     --------

@@ -90,7 +90,7 @@ def unbalanced_wasserstein_1d(
     is `wasserstein_1d`, with a small one :math:`\rho \sum (\sqrt a - \sqrt b)^2`. If a measure has
     no mass the cost is ρ times the other's mass, and it has no gradient, where the true one is
     infinite; that of a bin without mass is as if it had 1e-15 of all. Explained in chapter
-    ``sot/options``.
+    ``sot/transport-options``.
 
     Examples
     --------
