@@ -55,7 +55,8 @@ def log_spectral_distance(
 
     Notes
     -----
-    Explained in chapter ``sot/table``.
+    Explained in chapter ``sot/published``. The other distance of the table is
+    `multi_scale_spectral_distance`.
 
     Examples
     --------

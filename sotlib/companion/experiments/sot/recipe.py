@@ -1,4 +1,4 @@
-"""A training of the SOT paper's autoencoder that always works, and what each part of it is worth.
+"""A training of the SOT paper's autoencoder that finds pitch first, and what its parts are worth.
 
 Not in the paper. The settings were chosen with other seeds than `SEEDS`. Explained in chapter
 ``sot/recipe``.
