@@ -22,7 +22,8 @@ from sotlib.companion.experiments.compare.differences import (
 from sotlib.companion.experiments.compare.intervals import wilson
 from sotlib.companion.experiments.compare.others import OTHERS
 from sotlib.companion.experiments.compare.state import resumed
-from sotlib.companion.experiments.compare.synthesisers import SYNTHESISERS
+from sotlib.companion.experiments.compare.surrogate import surrogate
+from sotlib.companion.experiments.compare.synthesisers import SYNTHESISERS, fade
 from sotlib.companion.experiments.training import Stopped
 from sotlib.companion.runner import queue
 
@@ -312,13 +313,84 @@ def test_pnp_is_the_loss_of_the_features_nearby(name):
     """Half the squared distance of the features, to second order and in single precision."""
     synth = SYNTHESISERS[name]
     truth, _, phases = synth.draw(2, seed=8)
-    compare, known = OTHERS["PNP"].make(synth, truth, phases)
+    way = OTHERS["PNP"].make(synth, truth, phases)
     jtfs = losses.LOSSES["JTFS"].build(synth.rate, 4096)
     guess = truth + 1e-4 * torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0][: truth.shape[1]])
     full = jtfs(synth(guess, phases), synth(truth, phases))
-    torch.testing.assert_close(compare(guess, known), full, rtol=0.35, atol=0)
+    torch.testing.assert_close(way.compare(guess, way.target), full, rtol=0.35, atol=0)
 
 
 def test_pnp_is_recovered_under_a_metric(tmp_path):
     recovery.run("sinusoid-PNP", 1, budget="smoke", folder=tmp_path)
     assert results.recovery(tmp_path)["sinusoid"]["PNP"].errors.shape == (3, 2)
+
+
+@pytest.fixture
+def tones():
+    """The sinusoid, with targets and starts far from them."""
+    synth = SYNTHESISERS["sinusoid"]
+    truth = torch.tensor([[0.5, 0.9], [0.7, 0.6], [0.4, 0.8]])
+    start = torch.tensor([[0.8, 0.4], [0.35, 0.9], [0.75, 0.5]])
+    return synth, truth, start, torch.tensor([[0.3], [2.0], [4.5]]).double()
+
+
+def by_hand(z, level, target):
+    """Derivative of the squared difference of magnitude spectra by both parts of z."""
+    n = np.arange(len(target))
+    envelope = fade().double().numpy() * 10 ** ((30 * level - 30) / 20)
+    sound = envelope * (z**n).real
+    slopes = envelope * n * np.array([(z ** (n - 1.0)).real, -(z ** (n - 1.0)).imag])
+    x, y = (np.fft.rfft(s, norm="ortho") for s in (sound, target))
+    change = (x.conj() * np.fft.rfft(slopes, norm="ortho")).real / abs(x)
+    return (2 * (abs(x) - abs(y)) * change).mean(-1)
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_the_gradient_in_z_of_the_surrogate(tones, normalise):
+    synth, truth, start, phases = tones
+    way = surrogate(synth, truth, phases, normalise=normalise)
+    found = descent.Descent(
+        way.compare, way.sound, way.target, way.begin(start), torch.ones(3), way.inside
+    )
+    slope = found._slope().double().numpy()[:, :2]
+    x, y, level = (2 * found.theta.double().numpy() - 1).T
+    known = np.array(
+        [
+            by_hand(z, (1 + one) / 2, target)
+            for z, one, target in zip(x + 1j * y, level, way.target.double().numpy(), strict=True)
+        ]
+    )
+    if normalise:
+        known /= np.linalg.norm(known, axis=1, keepdims=True)
+    else:
+        known *= 2  # the range of a coordinate is 2
+    assert slope == pytest.approx(known, rel=1e-3)
+
+
+def test_a_surrogate_on_the_circle_is_the_sinusoid(tones):
+    synth, truth, start, phases = tones
+    way = surrogate(synth, truth, phases)
+    theta = way.begin(start)
+    outside = torch.cat([0.5 + 40 * (theta[:, :2] - 0.5), theta[:, 2:] + 2], -1)
+    circle = way.inside(outside)
+    assert (2 * circle[:, :2] - 1).norm(dim=-1) == pytest.approx(1, abs=1e-6)
+    assert (circle[:, 2] == 1).all()
+    circle[:, 2] = start[:, 1]
+    torch.testing.assert_close(way.end(circle), start, rtol=0, atol=1e-4)
+    torch.testing.assert_close(way.sound(circle), synth(start, math.pi / 2), rtol=0, atol=5e-3)
+
+
+def test_the_surrogate_finds_what_is_far(tones, monkeypatch):
+    synth, truth, start, phases = tones
+    monkeypatch.setattr(type(synth), "draw", lambda self, count, seed: (truth, start, phases))
+    row = recovery.ROWS["sinusoid-surrogate"]
+    tries = recovery.Recovery(row, 3, 0, torch.full((3,), 0.01))
+    assert (tries.error()[:, 0] > 20 * synth.tolerances[0]).all()
+    tries.go_on(200, 0.0, lambda: None)
+    assert (tries.error()[:, 0] < 0.1 * synth.tolerances[0]).all()
+
+
+def test_only_the_sinusoid_has_a_surrogate():
+    assert [name for name, row in recovery.ROWS.items() if row.loss == "surrogate"] == [
+        "sinusoid-surrogate"
+    ]

@@ -2,15 +2,37 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sotlib.companion.experiments.compare.combinations import Schedule
+from sotlib.companion.experiments.compare.combinations import Compare, Schedule
 
 AT_ONCE = 20  # sounds, for the memory of scattering
 SLOWER = 50  # steps after which the rate is half of what it was
+
+
+def unit_range(theta: Tensor) -> Tensor:
+    """Bring back what has left the range from 0 to 1."""
+    return theta.clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Way:
+    """What descends to which targets; what descends may stand for the parameters."""
+
+    compare: Compare
+    sound: Callable[[Tensor], Tensor]
+    target: Tensor
+    """A row for each start."""
+    begin: Callable[[Tensor], Tensor] = torch.clone
+    """Parameters at the start, (batch, d), to what descends."""
+    end: Callable[[Tensor], Tensor] = torch.clone
+    """What has descended, back to parameters."""
+    inside: Callable[[Tensor], Tensor] = unit_range
+    """Bring back what has left its range."""
 
 
 class Descent:
@@ -29,6 +51,8 @@ class Descent:
     start : Tensor, shape (batch, d)
     rates : Tensor, shape (batch,)
         One for each start.
+    inside : callable
+        Brings back what has left its range.
 
     Attributes
     ----------
@@ -42,13 +66,15 @@ class Descent:
 
     def __init__(
         self,
-        compare: Callable[[Tensor, Tensor], Tensor],
+        compare: Compare,
         sound: Callable[[Tensor], Tensor],
         target: Tensor,
         start: Tensor,
         rates: Tensor,
+        inside: Callable[[Tensor], Tensor] = unit_range,
     ):
         self.compare, self.sound, self.target = compare, sound, target
+        self.inside = inside
         self.rates = rates[:, None]
         self.theta = start.clone()
         self.mean, self.square = torch.zeros_like(start), torch.zeros_like(start)
@@ -75,7 +101,7 @@ class Descent:
         root = (self.square / (1 - 0.999**since)).sqrt()
         rate = self.rates / (1 + (self.steps - 1) / SLOWER)
         # No constant decides which losses move: it is far below all gradients.
-        self.theta = (self.theta - rate * mean / (root + 1e-20)).clamp(0, 1)
+        self.theta = self.inside(self.theta - rate * mean / (root + 1e-20))
         self.seconds += time.process_time() - began
 
     def _slope(self) -> Tensor:

@@ -1,4 +1,7 @@
-"""What compares parameters instead of sounds, and takes part in the recovery: PNP."""
+"""What takes part in the recovery though it is no loss between the synthesiser's sounds.
+
+PNP compares parameters; a surrogate takes the place of the sinusoid.
+"""
 
 import math
 from collections.abc import Callable
@@ -7,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sotlib.companion.experiments.compare.combinations import Compare
-from sotlib.companion.experiments.compare.synthesisers import Synthesiser
+from sotlib.companion.experiments.compare.descent import Way
+from sotlib.companion.experiments.compare.surrogate import surrogate
+from sotlib.companion.experiments.compare.synthesisers import SYNTHESISERS, Synthesiser
 from sotlib.losses import jtfs_features, pnp_loss
 from sotlib.matching import riemannian_metric
 from sotlib.scattering import TimeFrequencyScattering
@@ -20,10 +24,11 @@ class Other:
 
     family: str
     settings: str
-    make: Callable[[Synthesiser, Tensor, Tensor | float], tuple[Compare, Tensor]]
-    """Takes the synthesiser, true parameters and phases of the targets; returns what compares
-    parameters with its second result, a row for each target."""
+    make: Callable[[Synthesiser, Tensor, Tensor | float], Way]
+    """Takes the synthesiser, true parameters and phases of the targets."""
     package: str = "sotlib"
+    synthesisers: tuple[str, ...] = tuple(SYNTHESISERS)
+    """For which there is one."""
 
 
 def metrics(synth: Synthesiser, truth: Tensor, phases: Tensor | float) -> Tensor:
@@ -51,11 +56,19 @@ def _pnp(synth, truth, phases):
         metric = known[:, size:].reshape(-1, size, size)
         return pnp_loss(guess, known[:, :size], metric, reduction="none")
 
-    return compare, known
+    return Way(compare, torch.clone, known)
 
 
 OTHERS = {
     "PNP": Other(
         "parameters", "metric of JTFS at the target, whose parameters it knows, no damping", _pnp
+    ),
+    "surrogate": Other(
+        "bin by bin",
+        "powers of z for the sinusoid, squared difference of magnitude spectra, direction of the "
+        "gradient in z",
+        surrogate,
+        package="torch",
+        synthesisers=("sinusoid",),
     ),
 }

@@ -5,14 +5,13 @@ Not in the papers. Explained in chapter ``compare/recovery``.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from sotlib.companion.checkpoints import save_checkpoint
-from sotlib.companion.experiments.compare.descent import Descent, choose
+from sotlib.companion.experiments.compare.descent import Descent, Way, choose
 from sotlib.companion.experiments.compare.losses import LOSSES
 from sotlib.companion.experiments.compare.others import OTHERS
 from sotlib.companion.experiments.compare.state import resumed
@@ -63,7 +62,7 @@ ROWS = {
 } | {
     f"{synthesiser}-{name}": Row(synthesiser, name, other.family, other.settings, other.package)
     for name, other in OTHERS.items()
-    for synthesiser in SYNTHESISERS
+    for synthesiser in other.synthesisers
 }
 BUDGETS = {
     "paper": Budget(100),
@@ -101,13 +100,15 @@ class Recovery:
         truth, start, phases = self.synth.draw(starts, seed)
         with torch.no_grad():
             if row.loss in OTHERS:
-                sound: Callable[[Tensor], Tensor] = torch.clone
-                compare, target = OTHERS[row.loss].make(self.synth, truth, phases)
+                way = OTHERS[row.loss].make(self.synth, truth, phases)
             else:
-                sound, target = self.synth, self.synth(truth, phases)
                 compare = LOSSES[row.loss].build(self.synth.rate, SAMPLES)
-        self.truth, start, target = (t.repeat(repeat, 1) for t in (truth, start, target))
-        self.descent = Descent(compare, sound, target, start, rates)
+                way = Way(compare, self.synth, self.synth(truth, phases))
+        self.truth, start, target = (
+            t.repeat(repeat, 1) for t in (truth, way.begin(start), way.target)
+        )
+        self.end = way.end
+        self.descent = Descent(way.compare, way.sound, target, start, rates, way.inside)
         self.curve: list[dict] = []
         self.errors: dict[str, list] = {}
         self.steps_in_time: int | None = None
@@ -133,7 +134,7 @@ class Recovery:
 
     def error(self) -> Tensor:
         """Of every parameter of every start, as a share of its range, (starts, d)."""
-        return (self.descent.theta - self.truth).abs()
+        return (self.end(self.descent.theta) - self.truth).abs()
 
     def near(self) -> Tensor:
         """Which starts have come near enough in every parameter."""
