@@ -166,7 +166,8 @@ WORDS = {"legend": "Tick", "caption": "Shares"}
 def test_picker_is_a_table_without_scripts():
     markup = show.picker(**PICKED, **COSTS, **WORDS).data
     body = re.sub(r"<script>.*</script>", "", markup, flags=re.S)
-    assert re.findall(r"<td>([^<]*)</td>", body) == ["100", "50", "80", "80"]
+    cells = re.findall(r'<td data-value="([^"]*)">([^<]*)</td>', body)
+    assert cells == [("99.6", "100"), ("50", "50"), ("80", "80"), ("80", "80")]
     assert re.findall(r'data-cost="([^"]*)"', body) == ["0.5", "20"]
     assert body.count("checkbox") == 2
     assert "a&lt;b" in body

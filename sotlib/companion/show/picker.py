@@ -22,8 +22,8 @@ def picker(
 ) -> "HTML":
     """Make a table of percentages with a box to tick for each column: works on a static page.
 
-    Rows are sorted by their least value in the ticked columns, then by its mean; rows that cost
-    more than the chosen limit are hidden. Without JavaScript it is the table of all rows.
+    Rows are sorted by their least value in the ticked columns, then by the sum of these; rows that
+    cost more than the chosen limit are hidden. Without JavaScript it is the table of all rows.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def picker(
     head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
     body = "".join(
         f'<tr data-cost="{costs[name]:.4g}"><th scope="row">{html.escape(name)}</th>'
-        + "".join(f"<td>{value:.0f}</td>" for value in values)
+        + "".join(f'<td data-value="{value:.6g}">{value:.0f}</td>' for value in values)
         + "</tr>"
         for name, values in rows.items()
     )
@@ -100,7 +100,7 @@ _PICKER = """<form class="sot-picker" id="{name}" onsubmit="return false">
   const rows = [...body.rows], limit = root.querySelector("select");
   const show = () => {{
     const ticked = [...root.querySelectorAll("input:checked")].map((box) => Number(box.value));
-    const values = (row) => ticked.map((k) => Number(row.cells[k + 1].textContent));
+    const values = (row) => ticked.map((k) => Number(row.cells[k + 1].dataset.value));
     const least = (row) => Math.min(100, ...values(row));
     const sum = (row) => values(row).reduce((a, b) => a + b, 0);
     rows.forEach((row) => {{
@@ -114,7 +114,7 @@ _PICKER = """<form class="sot-picker" id="{name}" onsubmit="return false">
     if (ticked.length) body.append(...order); else body.append(...rows);
     const first = order.filter((row) => !row.hidden).slice(0, 3);
     root.querySelector("output").textContent = !ticked.length ? "Nothing is ticked." :
-      first.map((row) => `${{row.cells[0].textContent}} (at least ${{least(row)}} %)`).join(", ");
+      first.map((row) => `${{row.cells[0].textContent}} (${{least(row).toFixed()}} %)`).join(", ");
   }};
   root.addEventListener("change", show);
   show();
