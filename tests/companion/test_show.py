@@ -138,6 +138,7 @@ def test_table_of_mappings_escapes_bars():
         ([{"a": 1}], {"columns": ["b"]}, ValueError, "a row has no 'b'; it has a"),
         ([{"a": 1}], {"name": "Tab A"}, ValueError, "name must be of a-z, 0-9 and -"),
         ([{"a": 1}], {"caption": "a\nb"}, ValueError, "caption must be one line"),
+        ([[1]], {"columns": [" "]}, ValueError, "columns has an empty heading"),
     ],
 )
 def test_bad_tables_are_refused(rows, options, error, message):
@@ -166,7 +167,7 @@ WORDS = {"legend": "Tick", "caption": "Shares"}
 def test_picker_is_a_table_without_scripts():
     markup = show.picker(**PICKED, **COSTS, **WORDS).data
     body = re.sub(r"<script>.*</script>", "", markup, flags=re.S)
-    assert re.findall(r"<td>([^<]*)</td>", body) == ["100", "50", "80", "80"]
+    assert re.findall(r"<td>([^<]+)</td>", body) == ["100", "50", "80", "80"]
     assert re.findall(r'data-cost="([^"]*)"', body) == ["0.5", "20"]
     assert body.count("checkbox") == 2
     assert "a&lt;b" in body
