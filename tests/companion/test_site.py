@@ -278,10 +278,27 @@ def test_sliders_move_by_keyboard(visit, name):
         assert slider.locator(".sot-frame:visible").count() == 1
 
 
+# The controls of an audio element are the browser's own.
+_RING = """() => {
+  const style = getComputedStyle(document.activeElement);
+  return style.outlineStyle !== 'none' || style.boxShadow !== 'none'
+    || document.activeElement.matches('audio');
+}"""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_the_keyboard_reaches_is_seen(visit, width):
+    page = visit("sot/why.html", width)
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        assert page.evaluate(_RING), page.evaluate("document.activeElement.outerHTML")[:200]
+
+
 def test_search_finds_a_term(visit):
     page = visit("search.html?q=transport")
     page.wait_for_selector("ul.search li a", timeout=10_000)
     assert page.locator("ul.search li a").count() >= 1
+    assert violations(page) == []
     assert page.faults == []
 
 
