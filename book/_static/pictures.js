@@ -4,6 +4,7 @@ document.addEventListener("click", (event) => {
   if (!picture || !matchMedia("(max-width: 576px)").matches) return;
   const dialog = document.createElement("dialog");
   dialog.className = "picture";
+  dialog.ariaLabel = picture.alt;
   const large = picture.cloneNode();
   const style = getComputedStyle(picture);
   large.removeAttribute("id");

@@ -59,6 +59,7 @@ def test_site_is_slimmed(tmp_path):
         "_images/b.svg": "same",
         "_images/c.svg": "other",
         "part/one.html": "<img src='../_images/b.svg'><img src='../_images/c.svg'>",
+        "part/two.html": '<p role="doc-biblioentry"><summary aria-label="Toggle hidden content">',
     }
     for name, text in files.items():
         path = tmp_path / name
@@ -72,3 +73,4 @@ def test_site_is_slimmed(tmp_path):
     assert (tmp_path / "_static/styles/b.css").read_text() == "a{}\n"
     page = "<img src='../_images/a.svg'><img src='../_images/c.svg'>"
     assert (tmp_path / "part/one.html").read_text() == page
+    assert (tmp_path / "part/two.html").read_text() == '<p role="listitem"><summary>'

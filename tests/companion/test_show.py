@@ -138,6 +138,7 @@ def test_table_of_mappings_escapes_bars():
         ([{"a": 1}], {"columns": ["b"]}, ValueError, "a row has no 'b'; it has a"),
         ([{"a": 1}], {"name": "Tab A"}, ValueError, "name must be of a-z, 0-9 and -"),
         ([{"a": 1}], {"caption": "a\nb"}, ValueError, "caption must be one line"),
+        ([[1]], {"columns": [" "]}, ValueError, "columns has an empty heading"),
     ],
 )
 def test_bad_tables_are_refused(rows, options, error, message):

@@ -8,6 +8,7 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
+from accessible import violations
 from browser import BROWSERS, anchors, browser, find_browser, page_names, served, settle
 
 import sotlib
@@ -49,7 +50,10 @@ def visit(chromium, address):
 
     def visit(name, width=1280, scheme="light"):
         context = chromium.new_context(
-            viewport={"width": width, "height": 800}, color_scheme=scheme
+            viewport={"width": width, "height": 800},
+            color_scheme=scheme,
+            # No colour is caught on its way to another.
+            reduced_motion="reduce",
         )
         contexts.append(context)
         page = context.new_page()
@@ -123,6 +127,9 @@ _COLUMNS = """() => {
 }"""
 
 
+_REACHED = """() => [...document.querySelectorAll('pre')]
+  .every(e => e.scrollWidth <= e.clientWidth || e.tabIndex >= 0)"""
+LIBRARY = [name for name in NAMES if "/library/" in name]
 WIDTHS = {1280: ("light", "dark"), 375: ("dark", "light")}
 
 
@@ -133,7 +140,7 @@ WIDTHS = {1280: ("light", "dark"), 375: ("dark", "light")}
         for name in NAMES
         for width, schemes in WIDTHS.items()
         # The many pages of the library are much alike, and the narrow one is the harder test.
-        if width == min(WIDTHS) or "/library/" not in name
+        if width == min(WIDTHS) or name not in LIBRARY
     ],
 )
 def test_page_is_whole(visit, name, width, schemes):
@@ -141,6 +148,9 @@ def test_page_is_whole(visit, name, width, schemes):
     assert page.title()
     # Folded parts count too.
     page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    page.evaluate("document.querySelectorAll('.toggle-button').forEach(b => b.click())")
+    # The keyboard reaches all code that scrolls, after a moment.
+    page.wait_for_function(_REACHED)
     for scheme in schemes:
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function(
@@ -152,6 +162,9 @@ def test_page_is_whole(visit, name, width, schemes):
         assert page.evaluate(_FIGURES, scheme) == []
         assert page.evaluate(_WIDE) == [], f"scrolls sideways at {width} px"
         assert page.faults == []
+        if name not in LIBRARY or name in LIBRARY[::10]:
+            # Colours are all that a scheme changes.
+            assert violations(page, contrast_only=scheme != schemes[0]) == []
 
 
 def test_code_of_88_columns_fits(visit):
@@ -265,10 +278,27 @@ def test_sliders_move_by_keyboard(visit, name):
         assert slider.locator(".sot-frame:visible").count() == 1
 
 
+# The controls of an audio element are the browser's own.
+_RING = """() => {
+  const style = getComputedStyle(document.activeElement);
+  return style.outlineStyle !== 'none' || style.boxShadow !== 'none'
+    || document.activeElement.matches('audio');
+}"""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_the_keyboard_reaches_is_seen(visit, width):
+    page = visit("sot/why.html", width)
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        assert page.evaluate(_RING), page.evaluate("document.activeElement.outerHTML")[:200]
+
+
 def test_search_finds_a_term(visit):
     page = visit("search.html?q=transport")
     page.wait_for_selector("ul.search li a", timeout=10_000)
     assert page.locator("ul.search li a").count() >= 1
+    assert violations(page) == []
     assert page.faults == []
 
 

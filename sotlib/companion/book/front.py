@@ -19,7 +19,7 @@ _CARD = """\
 
 {idea} **{result}**
 
-{{doc}}`Start here </{start}>`
+Start: {{doc}}`/{start}`
 :::
 """
 

@@ -12,7 +12,7 @@ from sotlib.companion.show.table import markdown_table
 from sotlib.companion.show.text import plain
 
 NAME = "appendix/reproduction"
-_CLAIMS = ("claim", "", "published", "ours", "where")
+_CLAIMS = ("claim", "holds", "published", "ours", "where")
 _COLUMNS = ("what", "status", "published", "ours", "tolerance", "where")
 
 _INTRO = """\

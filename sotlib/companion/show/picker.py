@@ -93,8 +93,8 @@ _PICKER = """<form class="sot-picker" id="{name}" onsubmit="return false">
 <fieldset><legend>{legend}</legend>{boxes}
 <label>at most <select>{choices}</select></label></fieldset>
 <p><output></output></p>
-<div class="sot-scroll"><table class="table"><caption>{caption}</caption>
-<thead><tr><th scope="col"></th>{head}</tr></thead><tbody>{body}</tbody></table></div></form>
+<div class="pst-scrollable-table-container"><table class="table"><caption>{caption}</caption>
+<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div></form>
 <script>(() => {{
   const root = document.getElementById("{name}"), body = root.querySelector("tbody");
   const rows = [...body.rows], limit = root.querySelector("select");
@@ -106,7 +106,7 @@ _PICKER = """<form class="sot-picker" id="{name}" onsubmit="return false">
     rows.forEach((row) => {{
       row.hidden = Number(row.dataset.cost) > Number(limit.value);
       [...row.cells].forEach((cell, k) => {{
-        cell.style.opacity = ticked.length && k && !ticked.includes(k - 1) ? 0.35 : 1;
+        cell.style.opacity = ticked.length && k && !ticked.includes(k - 1) ? 0.7 : 1;
       }});
     }});
     const order = [...rows].sort((a, b) => least(b) - least(a) || sum(b) - sum(a) ||

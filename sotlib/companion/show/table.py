@@ -33,7 +33,8 @@ def table(
     Raises
     ------
     TypeError, ValueError
-        If there are no rows, a row has another length than the headings, or a key is missing.
+        If there are no rows, a row has another length than the headings, a heading is empty, or a
+        key is missing.
 
     Examples
     --------
@@ -59,6 +60,8 @@ def table(
         if not isinstance(rows[0], Mapping):
             raise TypeError("columns is needed unless the rows are mappings")
         columns = list(rows[0])
+    if not all(str(column).strip() for column in columns):
+        raise ValueError(f"columns has an empty heading, which nobody can read out: {columns}")
     text = markdown_table(columns, [_cells(row, columns) for row in rows])
     return Markdown(f"```{{table}} {caption}\n:name: {name}\n\n{text}\n```")
 
