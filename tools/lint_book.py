@@ -83,6 +83,8 @@ def cell_faults(lines: list[str]) -> Iterator[Fault]:
     tags = re.search(r"^:?tags: \[(.*)\]", header, re.M)
     in_view = not (tags and FOLDED & set(re.split(r",\s*", tags[1])))
     yield from written(header)
+    if "figure:" in header and shows_a_value(code):
+        yield len(lines) - 1, "the cell shows a value beside its figure: end the line with ;"
     for i, what in code_faults(code, in_view):
         yield first + i, what
 
@@ -110,6 +112,13 @@ def code_faults(code: str, in_view: bool) -> Iterator[Fault]:
                 yield node.lineno - 1, "a computer's number: write show.power(value, digits)"
         elif in_view and isinstance(node, ast.Call) and called(node) == "glue":
             yield node.lineno - 1, "glue in view: move it to a cell with the tag remove-cell"
+
+
+def shows_a_value(code: str) -> bool:
+    """Whether code ends with the call of a method, as most of matplotlib's return something."""
+    last = ast.parse(code).body[-1]
+    call = last.value if isinstance(last, ast.Expr) else None
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and code[-1] != ";"
 
 
 def called(node: ast.AST) -> str:

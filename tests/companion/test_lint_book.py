@@ -50,6 +50,7 @@ LONG = "\n".join(["x = 1"] * 26)
         (cell("x", YAML.format("Grey: theirs.")), 8, "'Grey'"),
         (cell("show.table(rows,\n  caption='Blue: ours')", FOLDED), 7, "'Blue'"),
         (cell("rows = [f'{a:.1e}']", FOLDED), 6, "show.power"),
+        (cell("plt.plot(x)\nplt.legend()", YAML.format("Two.")), 12, "end the line with ;"),
     ],
 )
 def test_faults_are_named_by_line(lint, text, line, what):
@@ -73,6 +74,9 @@ def test_faults_are_named_by_line(lint, text, line, what):
         cell("glue('a', 1)", ":tags: [remove-cell]\n\n"),
         cell("print(f'{a:.1e}')\nassert a < 1e-3, f'{a:.1e}'\nplt.plot(x, color='blue')"),
         cell("x", YAML.format("Dashed: theirs.")),
+        cell("plt.legend();", YAML.format("Two.")),
+        cell("draw(x)", YAML.format("Two.")),
+        cell("plt.legend()", FOLDED),
         "---\njupytext:\n  blue: 1e3\n---\n\nText.",
     ],
 )
