@@ -116,8 +116,8 @@ def code_faults(code: str, in_view: bool) -> Iterator[Fault]:
 
 def shows_a_value(code: str) -> bool:
     """Whether code ends with the call of a method, as most of matplotlib's return something."""
-    last = ast.parse(code).body[-1]
-    call = last.value if isinstance(last, ast.Expr) else None
+    last = ast.parse(code).body[-1:]
+    call = last[0].value if last and isinstance(last[0], ast.Expr) else None
     return isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and code[-1] != ";"
 
 

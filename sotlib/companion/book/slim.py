@@ -1,4 +1,4 @@
-"""Takes out of a rendered site what no page needs, two thirds of its bytes, or what is a bar."""
+"""Takes out of a rendered site what no page needs, most of its bytes, and mends its markup."""
 
 import fnmatch
 import re
