@@ -278,11 +278,9 @@ def test_a_damaged_state_is_put_aside(tmp_path, capsys):
     assert not checkpoint.exists()
 
 
-@pytest.mark.parametrize("when", [20, 60])  # while the rate is chosen, and after it
+@pytest.mark.parametrize("when", [20, 60, 100])  # while the rate is chosen, after it, at the end
 def test_recovery_goes_on_where_it_was_stopped(tmp_path, monkeypatch, when):
-    short = recovery.Budget(
-        2, search_starts=1, descent_steps=40, descent_seconds=0.0, reduced="for a test"
-    )
+    short = recovery.Budget(2, search_starts=1, descent_steps=40, longest=60, reduced="for a test")
     monkeypatch.setitem(recovery.BUDGETS, "smoke", short)
     row = "arpeggio-sliced-then-MSS"
     with pytest.raises(Stopped):
@@ -295,17 +293,43 @@ def test_recovery_goes_on_where_it_was_stopped(tmp_path, monkeypatch, when):
     assert ends[0] == ends[1]
 
 
-def test_the_same_number_of_steps_and_the_same_time(tmp_path, monkeypatch):
-    short = recovery.Budget(
-        2, search_starts=1, descent_steps=5, descent_seconds=0.05, reduced="for a test"
-    )
+@pytest.mark.parametrize("loss", ["L1", "Sinkhorn"])
+def test_dear_losses_end_after_the_steps_that_all_take(tmp_path, monkeypatch, loss):
+    short = recovery.Budget(2, search_starts=1, descent_steps=3, longest=5, reduced="for a test")
     monkeypatch.setitem(recovery.BUDGETS, "smoke", short)
-    recovery.run("sinusoid-L1", 1, budget="smoke", folder=tmp_path)
-    steps, time = (
-        results.recovery(tmp_path, within)["sinusoid"]["L1"] for within in ("steps", "seconds")
+    found = recovery.run(f"sinusoid-{loss}", 1, budget="smoke", folder=tmp_path)["results"]
+    assert [entry["step"] for entry in found["curve"]] == list(
+        range(4 if loss == "Sinkhorn" else 6)
     )
-    assert steps.steps == 5 < time.steps
-    assert steps.seconds < 0.05 == time.seconds
+    assert (found["errors"]["steps"] == found["errors"]["end"]) == (loss == "Sinkhorn")
+    for entry, when in ((found["curve"][0], "start"), (found["curve"][3], "steps")):
+        near = np.array(found["errors"][when]) <= found["tolerances"]
+        assert entry["near"] == near.all(1).sum()
+        assert entry["pitches"] == near[:, 0].sum()
+
+
+def test_all_losses_of_a_synthesiser_descend_from_the_same_starts_to_the_same_targets():
+    for synth in SYNTHESISERS:
+        tries = [
+            recovery.Recovery(recovery.ROWS[f"{synth}-{loss}"], 3, 1, torch.ones(3))
+            for loss in ("L1", "mel", "sliced-then-MSS")
+        ]
+        for other in tries[1:]:
+            assert torch.equal(other.descent.theta, tries[0].descent.theta)
+            assert torch.equal(other.descent.target, tries[0].descent.target)
+
+
+def test_the_rate_is_chosen_on_other_starts(tmp_path, monkeypatch):
+    drawn = []
+
+    class Seen(recovery.Recovery):
+        def __init__(self, row, starts, seed, rates, repeat=1):
+            drawn.append((starts, seed))
+            super().__init__(row, starts, seed, rates, repeat)
+
+    monkeypatch.setattr(recovery, "Recovery", Seen)
+    recovery.run("sinusoid-L1", 1, budget="smoke", folder=tmp_path)
+    assert drawn == [(1, recovery.SEARCH_SEED), (3, 1)]
 
 
 @pytest.mark.parametrize("name", ["sinusoid", "drum"])
@@ -386,7 +410,7 @@ def test_the_surrogate_finds_what_is_far(tones, monkeypatch):
     row = recovery.ROWS["sinusoid-surrogate"]
     tries = recovery.Recovery(row, 3, 0, torch.full((3,), 0.01))
     assert (tries.error()[:, 0] > 20 * synth.tolerances[0]).all()
-    tries.go_on(200, 0.0, lambda: None)
+    tries.go_on(200)
     assert (tries.error()[:, 0] < 0.1 * synth.tolerances[0]).all()
 
 

@@ -1,6 +1,5 @@
 """Gradient descent on many parameters side by side, each from its own start."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,8 +57,6 @@ class Descent:
     ----------
     theta : Tensor, shape (batch, d)
     steps : int
-    seconds : float
-        Of the processor, for all starts together.
     broken : int
         Gradients that were not finite.
     """
@@ -78,12 +75,11 @@ class Descent:
         self.rates = rates[:, None]
         self.theta = start.clone()
         self.mean, self.square = torch.zeros_like(start), torch.zeros_like(start)
-        self.steps, self.seconds, self.broken = 0, 0.0, 0
+        self.steps, self.broken = 0, 0
         self.fresh = 0  # step since which the optimiser remembers
 
     def step(self) -> None:
         """Take one step."""
-        began = time.process_time()
         if isinstance(self.compare, Schedule):
             self.compare.step = self.steps
             if self.steps == self.compare.switch:
@@ -102,7 +98,6 @@ class Descent:
         rate = self.rates / (1 + (self.steps - 1) / SLOWER)
         # No constant decides which losses move: it is far below all gradients.
         self.theta = self.inside(self.theta - rate * mean / (root + 1e-20))
-        self.seconds += time.process_time() - began
 
     def _slope(self) -> Tensor:
         theta = self.theta.requires_grad_()
@@ -120,13 +115,13 @@ class Descent:
         if isinstance(self.compare, nn.Module):  # random paths count their draws
             drawn = self.compare.state_dict().items()
             tensors |= {k: v for k, v in drawn if k.endswith("_extra_state")}
-        names = "steps", "seconds", "broken", "fresh"
+        names = "steps", "broken", "fresh"
         return tensors, {name: getattr(self, name) for name in names}
 
     def resume(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
         """Go on from a `state`."""
         self.theta, self.mean, self.square = (tensors[k] for k in ("theta", "mean", "square"))
-        for name in ("steps", "seconds", "broken", "fresh"):
+        for name in ("steps", "broken", "fresh"):
             setattr(self, name, numbers[name])
         if isinstance(self.compare, nn.Module):
             drawn = {k: v for k, v in tensors.items() if k.endswith("_extra_state")}

@@ -9,7 +9,7 @@ from sotlib.companion.experiments.compare.intervals import wilson
 from sotlib.companion.experiments.compare.losses import LOSSES
 from sotlib.companion.experiments.compare.others import OTHERS
 from sotlib.companion.experiments.compare.synthesisers import SYNTHESISERS
-from sotlib.companion.records import read_records
+from sotlib.companion.records import read_record, read_records
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,10 @@ class Outcome:
     errors: np.ndarray
     tolerances: np.ndarray
     steps: int
-    seconds: float
-    """Of one core, a start: the time of these steps."""
     rate: float
     curve: list[dict]
-    """On the way: ``step``, ``seconds``, ``median_error``, and the number of starts ``near``."""
+    """On the way: ``step``, ``median_error``, and the numbers of starts ``near`` and of their
+    ``pitches``."""
 
     @property
     def found(self) -> int:
@@ -61,6 +60,10 @@ class Outcome:
     def pitches(self) -> int:
         """Starts from which the first parameter, the pitch, came near enough."""
         return int((self.errors[:, 0] <= self.tolerances[0]).sum())
+
+    def after(self, steps: float) -> dict:
+        """The last entry of the curve that is not beyond so many steps."""
+        return [entry for entry in self.curve if entry["step"] <= steps][-1]
 
     def share(self) -> tuple[float, float, float]:
         """Of starts that are found, and its interval."""
@@ -93,23 +96,16 @@ def recovery(folder: str | os.PathLike, within: str = "steps") -> dict[str, dict
     Parameters
     ----------
     folder : path
-    within : {'steps', 'seconds', 'start'}
-        After the same number of steps, after the same time, or before the first step.
+    within : {'steps', 'start'}
+        After the steps that all have taken, or before the first one.
     """
     found: dict[str, dict[str, Outcome]] = {}
     for record in read_records(folder, kind="compare_recovery").values():
         setting, results = record["configuration"], record["results"]
-        curve = {entry["step"]: entry["seconds"] for entry in results["curve"]}
-        steps = {
-            "start": 0,
-            "steps": setting["descent_steps"],
-            "seconds": results["steps_in_time"],
-        }[within]
         found.setdefault(setting["synthesiser"], {})[setting["loss"]] = Outcome(
             np.array(results["errors"][within]),
             np.array(results["tolerances"]),
-            steps,
-            setting["descent_seconds"] if within == "seconds" else curve[steps],
+            {"start": 0, "steps": setting["descent_steps"]}[within],
             results["rate"],
             results["curve"],
         )
@@ -122,3 +118,11 @@ def recovery(folder: str | os.PathLike, within: str = "steps") -> dict[str, dict
         for synthesiser in SYNTHESISERS
         if synthesiser in found
     }
+
+
+def paces(file: str | os.PathLike) -> dict[str, dict[str, float]]:
+    """Seconds of a step of descent, a start, by synthesiser and loss, from its benchmark."""
+    found: dict[str, dict[str, float]] = {}
+    for row in read_record(file)["results"]["rows"]:
+        found.setdefault(row["task"], {})[row["name"]] = row["seconds"]
+    return found
