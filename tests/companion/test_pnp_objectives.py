@@ -23,6 +23,7 @@ from sotlib.companion.experiments.pnp.rows import (
     CONTINUED,
     FINAL,
     GIVEN,
+    NAMES,
     START,
     Row,
 )
@@ -65,9 +66,10 @@ def test_rows_are_the_six_models_and_three_more_dampings():
     ]
     assert [r.damping for r in models] == 2 * [None, None, "adaptive"]
     dampings = ("none", "constant", "scheduled")
-    assert all(rows[f"pnp-{name}"] == Row("pnp", damping=name) for name in dampings)
+    assert all(rows[f"pnp-{name}"].damping == name for name in dampings)
     assert all(row.needs in (None, "ploss", "pnp") for row in rows.values())
     assert GIVEN.items() <= rows.items()
+    assert NAMES.keys() == rows.keys()
 
 
 def test_unit_metric_gives_the_parameter_loss(prepared, generator):
@@ -95,20 +97,6 @@ def test_units_of_the_metric_do_not_change_the_loss(prepared, generator):
         )
 
 
-def test_rescaled_loss_keeps_its_size_and_its_validation(prepared, generator):
-    fold, everything = prepared.folds["train"], torch.arange(len(prepared.folds["train"]))
-    predicted = guesses(fold, generator)
-    plain, rescaled = (
-        MetricObjective(ConstantDamping(30.0), unit=5e4, rescaled=rescaled)
-        for rescaled in (False, True)
-    )
-    ratio = plain(predicted, fold, everything) / rescaled(predicted, fold, everything)
-    assert ratio.item() == pytest.approx(31.0)
-    plain.eval()
-    rescaled.eval()
-    assert plain(predicted, fold, everything) == rescaled(predicted, fold, everything)
-
-
 def test_pnp_loss_is_the_scattering_distance_for_small_errors(prepared, generator):
     fold, perceive = prepared.folds["test"], Perception(INSTRUMENT, TASK)
     small = 1e-7 * torch.randn(fold.scaled.shape, generator=generator).double()
@@ -124,10 +112,10 @@ def test_pnp_loss_is_the_scattering_distance_for_small_errors(prepared, generato
 
 def test_policies_are_the_authors_in_units_of_a_typical_eigenvalue(prepared):
     rows = pnp_drum.ROWS
-    names = ("none", "constant", "scheduled", "continued", "cleared")
+    names = ("none", "constant", "scheduled", "continued", "hundred", "cleared")
     dampings = {name: make_damping(rows[f"pnp-{name}"], LIMITS) for name in names}
     started = [damping.value for damping in dampings.values()]
-    assert started == [0.0, CONSTANT, START, CONTINUED, START]
+    assert started == [0.0, CONSTANT, START, CONTINUED, 100.0, START]
     assert pytest.approx(1e15) == START / CONSTANT  # 1e20 and 1e5
     scheduled = dampings["scheduled"]
     for _ in range(LIMITS.scheduled_epochs):
@@ -229,6 +217,25 @@ def test_learning_rate_falls_where_validation_stalls(prepared, tmp_path):
     assert rates == pytest.approx([*5 * [1e-3], *2 * [1e-4]])
     resumed, _ = train(prepared, Stalling(), path, row=row, limits=replace(limits, epochs=9))
     assert [entry["learning_rate"] for entry in resumed[8:]] == pytest.approx([1e-4, 1e-4])
+
+
+def test_both_later_changes_act_in_one_training(prepared, tmp_path):
+    """Adam is cleared at a fall of the damping, and keeps the rate that a stall has left it."""
+    row, limits = pnp_drum.ROWS["pnp-cleared-plateau"], replace(LIMITS, epochs=8)
+    left = iter((0, 9, 8, 8, 8, 8, 8, 7, 7))  # the first is that of the untrained network
+
+    class Told(MetricObjective):
+        def forward(self, predicted, fold, indices):
+            loss = super().forward(predicted, fold, indices)
+            return loss if self.training else 0 * loss + next(left)
+
+    objective = Told(make_damping(row, limits), unit=prepared.unit)
+    path = tmp_path / "c.safetensors"
+    curve, training = train(prepared, objective, path, row=row, limits=limits)
+    assert [e["learning_rate"] for e in curve[1:]] == pytest.approx([*6 * [1e-3], *2 * [1e-4]])
+    falls = [e["damping"] / START for e in curve[1:]]
+    assert falls == pytest.approx([1, 0.2, *5 * [0.04], 0.008])
+    assert {float(s["step"]) for s in training.optimizer.state.values()} == {2}  # of one epoch
 
 
 def test_training_lowers_the_loss_it_minimises(prepared, tmp_path):

@@ -60,7 +60,11 @@ def test_the_table_is_filled_in_the_order_that_it_declares():
     assert len(set(wanted)) == len(wanted) == 95
     recipes = queue("sot_recipe")
     assert [t.row for t in recipes[:11]] == ["recipe"] * 10 + ["no-tilt"]
-    matching = queue("pnp_arpeggio") + queue("pnp_drum")
+    drums = queue("pnp_drum")
+    assert [t.row for t in drums[-33:-30]] == 3 * ["pnp-hundred"]
+    deciding = [(t.row, t.seed) for t in drums if t.budget == "paper"]
+    assert deciding == [(t.row, t.seed) for t in drums[:30]] == [(t.row, t.seed) for t in drums[-30:]]
+    matching = queue("pnp_arpeggio") + drums
     compared = queue("compare_directions") + queue("compare_recovery")
     heard = queue("instruments_table")
     assert [t.name for t in heard[9:11]] == ["recipe-1", "synthetic-1"]

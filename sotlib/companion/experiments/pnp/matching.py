@@ -50,7 +50,7 @@ class Matching:
         if row.after:
             weights, _ = load_checkpoint(run.path.with_name(f"{row.after}-{run.seed}.safetensors"))
             model.load_state_dict(weights)
-        end = _damping_at_best(before) if row.end_of and before else None
+        end = _last_damping(before) if row.end_of and before else None
         objective = make_objective(row, self.instrument, task, prepared.unit, limits, end)
         judging = Judge(self.instrument, task, run.device)
         training = MatchingTraining(
@@ -123,6 +123,5 @@ class Matching:
         return load_best(path, make)
 
 
-def _damping_at_best(record: dict) -> float:
-    results = record["results"]
-    return results["curve"][results["best_epoch"]]["damping"]
+def _last_damping(record: dict) -> float:
+    return record["results"]["curve"][-1]["damping"]

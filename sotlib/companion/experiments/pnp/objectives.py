@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sotlib.companion.experiments.pnp.instrument import Synthesis
-from sotlib.companion.experiments.pnp.rows import CONSTANT, CONTINUED, FINAL, START
+from sotlib.companion.experiments.pnp.rows import FINAL, START
 from sotlib.losses import MultiResolutionSTFTLoss
 from sotlib.losses.pnp import PNPLoss
 from sotlib.matching.damping import AdaptiveDamping, ConstantDamping, ScheduledDamping
@@ -32,15 +32,12 @@ class MetricObjective(nn.Module):
     unit : float
         An eigenvalue. The loss is of its order: Adam does not mind a constant factor, but for a
         floor of 1e-8 under its gradients and an overflow at 1e19.
-    rescaled : bool
-        Divide by the damping, too, while training. Adam remembers the size of about 1000
-        gradients: where the damping falls faster than that, its steps get shorter.
     """
 
-    def __init__(self, damping, *, unit, rescaled=False):
+    def __init__(self, damping, *, unit):
         super().__init__()
         self.pnp = PNPLoss(damping=damping)
-        self.unit, self.rescaled = unit, rescaled
+        self.unit = unit
 
     @property
     def damping(self):
@@ -50,8 +47,7 @@ class MetricObjective(nn.Module):
     def forward(self, predicted, fold, indices):
         """Loss of the predictions (batch, d) for the sounds at `indices`."""
         relative = fold.metric[indices] / self.unit
-        loss = self.pnp(predicted, fold.scaled[indices], relative)
-        return loss / (1 + self.damping.value) if self.rescaled and self.training else loss
+        return self.pnp(predicted, fold.scaled[indices], relative)
 
 
 class SpectralObjective(nn.Module):
@@ -75,7 +71,7 @@ def make_objective(row, instrument, task, unit, limits, end=None):
         return ParameterObjective()
     if row.loss == "spectral":
         return SpectralObjective(instrument, task)
-    return MetricObjective(make_damping(row, limits, end), unit=unit, rescaled=row.rescaled)
+    return MetricObjective(make_damping(row, limits, end), unit=unit)
 
 
 def make_damping(row, limits, end=None):
@@ -83,7 +79,7 @@ def make_damping(row, limits, end=None):
     if row.damping == "none":
         return ConstantDamping(0.0)
     if row.damping == "constant":
-        return ConstantDamping(end or (CONTINUED if row.after else CONSTANT))
+        return ConstantDamping(end or row.start)
     if row.damping == "scheduled":
         epochs = limits.scheduled_epochs
         if end == START:  # the other one never fell
