@@ -20,7 +20,8 @@ def recorded(tmp_path):
                 seeds=[seed],
                 budget="paper",
                 configuration={"row": row},
-                results={"curve": [{"epoch": 0}, {"epoch": 1, "x": seed}], "best_epoch": 1},
+                results={"curve": [{"epoch": 0}, {"epoch": 1, "x": seed}], "best_epoch": 1}
+                | {"loss": seed * (2 if row == "b" else 1)},
             )
             distance = seed + torch.arange(4.0) + (row == "b")
             save_arrays(tmp_path / f"{row}-{seed}.npz", {"distance": distance})
@@ -40,4 +41,7 @@ def test_difference_is_of_the_same_seeds_and_sounds(recorded):
     assert recorded.values("a", "distance").shape == (3, 4)
     assert recorded.mean("a", "best_epoch") == 1
     np.testing.assert_allclose(recorded.difference("b", "a", "distance"), 1)
+    assert recorded.compared("b", "a", "distance") == "+1.0 [+1.0, +1.0], farther"
+    assert recorded.compared("a", "b", "distance") == "-1.0 [-1.0, -1.0], nearer"
+    assert recorded.ratios("b", "a", "loss") == [2, 2]
     assert recorded.cell("b", "distance", 0).startswith("9 [")

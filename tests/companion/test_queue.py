@@ -63,7 +63,8 @@ def test_the_table_is_filled_in_the_order_that_it_declares():
     drums = queue("pnp_drum")
     assert [t.row for t in drums[-33:-30]] == 3 * ["pnp-hundred"]
     deciding = [(t.row, t.seed) for t in drums if t.budget == "paper"]
-    assert deciding == [(t.row, t.seed) for t in drums[:30]] == [(t.row, t.seed) for t in drums[-30:]]
+    assert deciding == [(t.row, t.seed) for t in drums[:30]]
+    assert {t.budget for t in drums[-30:]} == {"paper"}
     matching = queue("pnp_arpeggio") + drums
     compared = queue("compare_directions") + queue("compare_recovery")
     heard = queue("instruments_table")

@@ -10,6 +10,8 @@ from sotlib.companion.arrays import read_arrays
 from sotlib.companion.experiments.pnp.intervals import interval
 from sotlib.companion.records import read_records
 
+MEASURES = (("test_jtfs", 1), ("heard_test_jtfs", 1), ("test_stft", 2))  # with digits
+
 
 class Recorded:
     """The records of one instrument at one budget, with the arrays beside them.
@@ -74,9 +76,35 @@ class Recorded:
         both = self.seeds(row, other)
         return interval(self.values(row, name, both) - self.values(other, name, both))
 
+    def compared(self, row: str, other: str, name: str = "test_jtfs", digits: int = 1) -> str:
+        """The difference in words: nearer or farther where the interval is on one side of 0."""
+        _, low, high = found = self.difference(row, other, name)
+        verdict = "nearer" if high < 0 else "farther" if low > 0 else "undecided"
+        return f"{with_limits(found, digits, '+')}, {verdict}"
+
+    def pair(self, row: str, other: str) -> list[Any]:
+        """Of two rows a line for a table: the pairs of seeds and the differences `MEASURES`."""
+        found = [with_limits(self.difference(row, other, *m), d, "+") for *m, d in MEASURES]
+        return [f"{short(row)} − {short(other)}", len(self.seeds(row, other)), *found]
+
+    def ratios(self, row: str, other: str, *keys: str) -> list[float]:
+        """A result of the first row over that of the other, for each of the seeds of both."""
+        both = self.seeds(row, other)
+        first, second = (
+            dict(zip(self.seeds(name), self.results(name, *keys), strict=True))
+            for name in (row, other)
+        )
+        return [first[seed] / second[seed] for seed in both]
+
     def cell(self, row: str, name: str, digits: int = 1) -> str:
         """Mean and interval of a measure, for a table."""
         return with_limits(interval(self.values(row, name)), digits)
+
+
+def short(row: str) -> str:
+    """A row's name where there is little room: 'PNP cleared' for 'pnp-cleared'."""
+    loss, *rest = row.split("-")
+    return " ".join([{"ploss": "P-loss", "pnp": "PNP", "spectral": "spectral loss"}[loss], *rest])
 
 
 def with_limits(found: tuple[float, float, float], digits: int = 1, sign: str = "") -> str:
