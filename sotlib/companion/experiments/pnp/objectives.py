@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sotlib.companion.experiments.pnp.instrument import Synthesis
-from sotlib.companion.experiments.pnp.rows import FINAL, START
+from sotlib.companion.experiments.pnp.rows import CONSTANT, CONTINUED, FINAL, START
 from sotlib.losses import MultiResolutionSTFTLoss
 from sotlib.losses.pnp import PNPLoss
 from sotlib.matching.damping import AdaptiveDamping, ConstantDamping, ScheduledDamping
@@ -79,7 +79,7 @@ def make_damping(row, limits, end=None):
     if row.damping == "none":
         return ConstantDamping(0.0)
     if row.damping == "constant":
-        return ConstantDamping(end or row.start)
+        return ConstantDamping(end or row.constant or (CONTINUED if row.after else CONSTANT))
     if row.damping == "scheduled":
         epochs = limits.scheduled_epochs
         if end == START:  # the other one never fell

@@ -26,7 +26,9 @@ class Row:
     damping: str | None = None
     """Of the PNP loss: 'none', 'constant', 'scheduled' or 'adaptive'."""
     start: float = START
-    """Where the adaptive damping starts, and where the constant one stays."""
+    """Of the adaptive damping."""
+    constant: float | None = None
+    """Of the constant damping, where it is not `CONSTANT`, or `CONTINUED` in what goes on."""
     given: bool = False
     """Whether the first true parameter stands among the outputs."""
     clearing: bool = False
@@ -55,11 +57,11 @@ ROWS = {
     # Ours: the authors' damping needs more epochs than a small budget has to meet the metric.
     "pnp-near": Row("pnp", damping="adaptive", start=NEAR, clearing=True),
     "ploss-continued": Row("ploss", after="ploss"),
-    "pnp-continued": Row("pnp", damping="constant", start=CONTINUED, after="ploss"),
+    "pnp-continued": Row("pnp", damping="constant", after="ploss"),
     "spectral": Row("spectral"),
     # The papers' comparison of dampings; its adaptive one is the row pnp.
     "pnp-none": Row("pnp", damping="none"),
-    "pnp-constant": Row("pnp", damping="constant", start=CONSTANT),
+    "pnp-constant": Row("pnp", damping="constant"),
     "pnp-scheduled": Row("pnp", damping="scheduled"),
     # Ours: whether it is the size of the damping that makes the adaptive one what it is, ...
     "pnp-end": Row("pnp", damping="constant", end_of="pnp"),
@@ -69,7 +71,7 @@ ROWS = {
     "ploss-plateau": Row("ploss", plateau=True),
     "pnp-plateau": Row("pnp", damping="adaptive", plateau=True),
     # Ours: between the authors' constant and the adaptive ones, where the heavy sounds count.
-    "pnp-hundred": Row("pnp", damping="constant", start=1e2),
+    "pnp-hundred": Row("pnp", damping="constant", constant=1e2),
 }
 GIVEN = {
     f"{loss}-given": Row(loss, damping="adaptive" if loss == "pnp" else None, given=True)
