@@ -42,7 +42,7 @@ COMPILE := $(VENV)/bin/uv pip compile pyproject.toml
 EXTRAS := $(addprefix --extra ,book test bench cluster experiments)
 PEERS := $(VENV)/peers
 
-.PHONY: help setup book chapter assignment zips notebooks publish-notebooks serve test unit slow site-test \
+.PHONY: help setup book chapter compare assignment zips notebooks publish-notebooks serve test unit slow site-test \
   lint bench lock dist screenshots clean
 # The unit tests come before the site's, also under make -j.
 .NOTPARALLEL:
@@ -85,6 +85,12 @@ chapter: $(READY)  ## execute one: CHAPTER=sot/why SCALE=paper
 
 assignment: $(READY)  ## CHAPTER for a course: without solutions, with, for nbgrader, for Otter
 	$(BOOK) assignment $(CHAPTER) --scale $(SCALE) --out "$(OUT)"
+
+compare: $(READY)  ## compute what the comparison of losses lacks, and execute its chapters
+	$(PY) -m sotlib.companion.runner compare_directions --missing
+	$(PY) -m sotlib.companion.runner compare_recovery --missing
+	for chapter in directions recovery choose; do \
+	  $(BOOK) chapter compare/$$chapter --scale $(SCALE) --out "$(OUT)"; done
 
 zips: $(READY)  ## each chapter with all that it needs, in OUT/zips: no git, no make
 	$(BOOK) zips --scale $(SCALE) --jobs $(JOBS) --out "$(OUT)"

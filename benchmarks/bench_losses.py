@@ -64,6 +64,18 @@ def step(build: Callable, batch=BATCH, samples=RATE) -> Callable[[], None]:
     return run
 
 
+def value(build: Callable) -> Callable[[], None]:
+    """The loss alone, as in a validation."""
+    loss = build(RATE, RATE)
+    x, y = sounds(BATCH, RATE)
+
+    def run():
+        with torch.no_grad():
+            loss(x, y)
+
+    return run
+
+
 def ours() -> Mapping[str, Callable]:
     """Builders, the baseline first."""
     names = [BASELINE, *(name for name in LOSSES if name != BASELINE)]
@@ -76,9 +88,13 @@ def run():
     losses = {**ours(), **PEERS}
     steps = {name: step(build) for name, build in losses.items()}
     rows = compare(work, steps, repeats=3)
-    memory = {name: added_megabytes(call) for name, call in steps.items()}
-    known = {name: value for name, value in memory.items() if value}
-    rows += beside(f"memory for {work}", known, "megabytes")
+    alone = work.removesuffix(", and its gradient")
+    rows += compare(alone, {name: value(build) for name, build in losses.items()}, repeats=3)
+    for seconds in (1, 4):
+        calls = {k: step(v, samples=seconds * RATE) for k, v in losses.items()}
+        memory = {name: added_megabytes(call) for name, call in calls.items()}
+        known = {name: megabytes for name, megabytes in memory.items() if megabytes}
+        rows += beside(f"memory for {work.replace('1 s', f'{seconds} s')}", known, "megabytes")
 
     def longer(build):
         return lambda samples: step(build, batch=2, samples=samples)

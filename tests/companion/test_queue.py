@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +16,8 @@ from sotlib.companion.experiments.sot import table as sot_table
 from sotlib.companion.experiments.sot.settings import Pretraining
 from sotlib.companion.runner import carry_out, executors, plan, queue, sweep, tasks
 from sotlib.companion.runner.__main__ import main
-from sotlib.companion.runner.folders import only_sweep
+from sotlib.companion.runner.folders import only_sweep, under
+from sotlib.companion.runner.status import fault
 from sotlib.companion.runner.tasks import MARKER
 
 ROW = "SOT-512"
@@ -70,6 +72,13 @@ def test_the_table_is_filled_in_the_order_that_it_declares():
     heard = queue("instruments_table")
     assert [t.name for t in heard[9:11]] == ["recipe-1", "synthetic-1"]
     assert queue() == recipes + wanted + queue("sot_why") + matching + compared + heard
+
+
+def test_what_is_recorded_is_what_the_experiments_would_carry_out():
+    folder = under(Path(__file__).parents[2] / "results")
+    faults = {(t.experiment, t.name): fault(t, folder(t)) for t in queue()}
+    assert faults
+    assert {task: found for task, found in faults.items() if found} == {}
 
 
 def test_an_experiment_without_a_queue_is_named(capsys):

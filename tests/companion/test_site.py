@@ -278,6 +278,37 @@ def test_sliders_move_by_keyboard(visit, name):
         assert slider.locator(".sot-frame:visible").count() == 1
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_cell_prints_a_warning(name):
+    text = (SITE / name).read_text(encoding="utf-8")
+    printed = re.findall(r'<div class="output [^"]*stderr.*?</div>', text, re.DOTALL)
+    assert "Warning:" not in "".join(printed)
+
+
+def test_the_picker_sorts_by_the_least_of_what_is_ticked(visit):
+    page = visit("compare/choose.html")
+    picker = page.locator("form.sot-picker")
+    rows = picker.locator("tbody tr")
+    values = {
+        row.locator("th").inner_text(): row.locator("td").evaluate_all(
+            "cells => cells.map(c => Number(c.dataset.value))"
+        )
+        for row in rows.all()
+    }
+    ticked = 2, 6
+    for k in ticked:
+        picker.locator("input").nth(k).check()
+    least = [min(values[name][k] for k in ticked) for name in rows.locator("th").all_inner_texts()]
+    assert least == sorted(least, reverse=True)
+    assert least[0] > least[-1]
+    first = rows.first.locator("th").inner_text()
+    assert picker.locator("output").inner_text().startswith(f"{first} ({least[0]:.0f} %)")
+    picker.locator("select").select_option(label="5 ms")
+    hidden = rows.evaluate_all("rows => rows.map(r => [r.hidden, Number(r.dataset.cost)])")
+    assert all(gone == (cost > 5) for gone, cost in hidden)
+    assert {gone for gone, _ in hidden} == {True, False}
+
+
 # The controls of an audio element are the browser's own.
 _RING = """() => {
   const style = getComputedStyle(document.activeElement);

@@ -118,6 +118,8 @@ def _kernel_environment(layout: Layout, jobs: int) -> dict[str, str]:
         **{f"{name}_NUM_THREADS": share for name in _THREADS},
         # Threads that wait asleep: spinning ones made a busy machine ten times slower.
         "OMP_WAIT_POLICY": "PASSIVE",
+        # librosa and nnAudio bring a progress bar that asks for widgets, which no page has.
+        "PYTHONWARNINGS": "ignore:IProgress not found",
     }
 
 

@@ -121,8 +121,8 @@ def recovery(folder: str | os.PathLike, within: str = "steps") -> dict[str, dict
 
 
 def paces(file: str | os.PathLike) -> dict[str, dict[str, float]]:
-    """Seconds of a step of descent, a start, by synthesiser and loss, from its benchmark."""
+    """Time of a step of descent by synthesiser and loss, in steps of the benchmark's baseline."""
     found: dict[str, dict[str, float]] = {}
     for row in read_record(file)["results"]["rows"]:
-        found.setdefault(row["task"], {})[row["name"]] = row["seconds"]
+        found.setdefault(row["task"], {})[row["name"]] = row["ratio"]
     return found
