@@ -76,7 +76,7 @@ def test_the_table_is_filled_in_the_order_that_it_declares():
 
 def test_what_is_recorded_is_what_the_experiments_would_carry_out():
     folder = under(Path(__file__).parents[2] / "results")
-    faults = {(t.experiment, t.name): fault(t, folder(t)) for t in queue()}
+    faults = {t: fault(t, folder(t)) for t in queue()}
     assert faults
     assert {task: found for task, found in faults.items() if found} == {}
 
