@@ -29,7 +29,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def small_queues(monkeypatch):
     """Queues of two experiments in two folders, with smoke runs, and no others."""
     for name in tasks._names():
-        monkeypatch.setattr(tasks.experiment(name), "QUEUE", (), raising=False)
+        for part in ("QUEUE", "LONG"):
+            monkeypatch.setattr(tasks.experiment(name), part, (), raising=False)
     wanted = (("smoke", (ROW,), (1,)), ("smoke", ("MSS-Lin", ROW), (1, 2)))
     monkeypatch.setattr(sot_table, "QUEUE", wanted)
     monkeypatch.setattr(sot_recipe, "QUEUE", (("smoke", ("no-transport",), (1,)),))
@@ -67,11 +68,12 @@ def test_the_table_is_filled_in_the_order_that_it_declares():
     deciding = [(t.row, t.seed) for t in drums if t.budget == "paper"]
     assert deciding == [(t.row, t.seed) for t in drums[:30]]
     assert {t.budget for t in drums[-30:]} == {"paper"}
-    matching = queue("pnp_arpeggio") + drums
+    matching = [t for t in queue("pnp_arpeggio") + drums if t.budget == "reduced"]
+    long = [t for t in queue("pnp_arpeggio") + drums if t.budget == "paper"]
     compared = queue("compare_directions") + queue("compare_recovery")
     heard = queue("instruments_table")
     assert [t.name for t in heard[9:11]] == ["recipe-1", "synthetic-1"]
-    assert queue() == recipes + wanted + queue("sot_why") + matching + compared + heard
+    assert queue() == recipes + wanted + queue("sot_why") + matching + compared + heard + long
 
 
 def test_what_is_recorded_is_what_the_experiments_would_carry_out():

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import itertools
 import pkgutil
 import time
 from collections.abc import Callable, Mapping
@@ -115,6 +116,8 @@ def _after_needs(task: Task) -> list[Task]:
 def queue(name: str | None = None) -> list[Task]:
     """What an experiment, or each that has a ``QUEUE``, wants carried out, in this order.
 
+    What stands in a ``LONG`` comes after the queues of all.
+
     Examples
     --------
     >>> from sotlib.companion.runner import queue
@@ -123,8 +126,8 @@ def queue(name: str | None = None) -> list[Task]:
     """
     names = [name] if name else [known for known in _names() if hasattr(experiment(known), "QUEUE")]
     tasks = []
-    for name in names:
-        for budget, rows, seeds in getattr(experiment(name), "QUEUE", ()):
+    for part, name in itertools.product(("QUEUE", "LONG"), names):
+        for budget, rows, seeds in getattr(experiment(name), part, ()):
             tasks += plan(name, budget=budget, seeds=list(seeds), rows=list(rows))
     if not tasks:
         raise ValueError(f"the experiment {name} declares no QUEUE: name a budget, rows and seeds.")

@@ -7,6 +7,7 @@ from sotlib.companion.experiments.pnp import rows
 from sotlib.companion.experiments.pnp.arpeggio_shards import SHARDS
 from sotlib.companion.experiments.pnp.matching import Matching
 
-ROWS, BUDGETS, SEEDS, QUEUE = rows.ROWS, rows.BUDGETS, rows.SEEDS, rows.queue(rows.ROWS)
+ROWS, BUDGETS, SEEDS = rows.ROWS, rows.BUDGETS, rows.SEEDS
+QUEUE, LONG = rows.queue(ROWS), rows.LONG
 MATCHING = Matching("pnp_arpeggio", ROWS, SHARDS)
 run, load_model = MATCHING.run, MATCHING.load_model

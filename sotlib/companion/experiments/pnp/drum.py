@@ -8,6 +8,6 @@ from sotlib.companion.experiments.pnp.drum_shards import SHARDS
 from sotlib.companion.experiments.pnp.matching import Matching
 
 ROWS, BUDGETS, SEEDS = rows.ROWS | rows.GIVEN, rows.BUDGETS, rows.SEEDS
-QUEUE = rows.queue(ROWS)
+QUEUE, LONG = rows.queue(ROWS), rows.LONG
 MATCHING = Matching("pnp_drum", ROWS, SHARDS)
 run, load_model = MATCHING.run, MATCHING.load_model

@@ -103,14 +103,14 @@ DECIDING = (
     *("ploss-continued", "pnp-continued"),
 )
 LAST = ("pnp-hundred",)
+LONG = (("paper", DECIDING, SEEDS),)  # in hours of a GPU: after the queues of all experiments
 
 
 def queue(rows):
     """The runner's ``--missing``: what decides with five seeds, then the rest with three."""
     rest = tuple(row for row in rows if row not in DECIDING + LAST)
     few = SEEDS[:3]
-    reduced = ((DECIDING, SEEDS), (rest, few), (LAST, few))
-    return *(("reduced", *part) for part in reduced), ("paper", DECIDING, SEEDS)
+    return tuple(("reduced", *part) for part in ((DECIDING, SEEDS), (rest, few), (LAST, few)))
 
 
 @dataclass(frozen=True)
