@@ -59,7 +59,7 @@ def test_the_table_is_filled_in_the_order_that_it_declares():
     assert first[40:43] == [("paper", "SOT-2048", seed) for seed in (42, 123, 456)]
     assert len(set(wanted)) == len(wanted) == 95
     recipes = queue("sot_recipe")
-    assert [t.row for t in recipes[:11]] == ["recipe"] * 10 + ["no-tilt"]
+    assert [t.row for t in recipes[:21]] == ["recipe"] * 20 + ["no-tilt"]
     matching = queue("pnp_arpeggio") + queue("pnp_drum")
     compared = queue("compare_directions") + queue("compare_recovery")
     heard = queue("instruments_table")
