@@ -140,6 +140,11 @@ def test_recorded_steps_are_the_plain_ones(row, device):
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-3, atol=1e-4)
 
 
+def named(device):
+    """As a record of a training of the SOT paper has it."""
+    return device if device == "cpu" else f"cuda ({torch.cuda.get_device_name(device)})"
+
+
 @pytest.mark.cuda
 @pytest.mark.parametrize("row", ["SOT-2048", "SOT-512-LogF", "MSS-LogLin-rolloff"])
 def test_a_training_goes_on_on_its_device(row, device, tmp_path):
@@ -150,7 +155,7 @@ def test_a_training_goes_on_on_its_device(row, device, tmp_path):
     steps = []
     record = sot_table.run(row, 1, folder=tmp_path, progress=steps.append, **options)
     assert steps == [4, 5, 6]
-    assert record["configuration"]["device"] == device
+    assert record["configuration"]["device"] == named(device)
     compare(record, expected)
     compare(record, sot_table.run(row, 1, budget="smoke", folder=tmp_path / "cpu"))
 
@@ -165,7 +170,7 @@ def test_a_training_goes_on_on_another_device(first, device, tmp_path, capsys):
     record = sot_table.run("MSS-Lin", 1, device=there, **options)
     said = f"written on {here} and goes on on {there}" in capsys.readouterr().err
     assert said == (here != there)
-    names = "cpu" if here == there else f"{here} from step 0, {there} from step 3"
+    names = "cpu" if here == there else f"{named(here)} from step 0, {named(there)} from step 3"
     assert record["configuration"]["device"] == names
 
 
@@ -187,4 +192,4 @@ def test_a_sweep_shares_the_device(device, tmp_path):
     command += ["--device", device, "--workers", "2", "--folder", str(tmp_path)]
     assert main(command) == 0
     records = [read_record(path) for path in tmp_path.glob("*.json")]
-    assert [r["configuration"]["device"] for r in records] == 4 * [device]
+    assert [r["configuration"]["device"] for r in records] == 4 * [named(device)]

@@ -62,7 +62,7 @@ def test_the_table_is_filled_in_the_order_that_it_declares():
     assert first[40:43] == [("paper", "SOT-2048", seed) for seed in (42, 123, 456)]
     assert len(set(wanted)) == len(wanted) == 95
     recipes = queue("sot_recipe")
-    assert [t.row for t in recipes[:11]] == ["recipe"] * 10 + ["no-tilt"]
+    assert [t.row for t in recipes[:21]] == ["recipe"] * 20 + ["no-tilt"]
     drums = queue("pnp_drum")
     assert [t.row for t in drums[-33:-30]] == 3 * ["pnp-hundred"]
     deciding = [(t.row, t.seed) for t in drums if t.budget == "paper"]

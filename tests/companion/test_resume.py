@@ -109,15 +109,16 @@ def test_run_goes_on_from_any_step(expected, tmp_path, step):
     assert not list(tmp_path.glob("*.checkpoint.*"))
 
 
-def test_run_of_another_device_goes_on_with_other_dropout(expected, tmp_path, capsys):
+@pytest.mark.parametrize("card", ["cuda", "cuda (NVIDIA A100)"])
+def test_run_of_another_device_goes_on_with_other_dropout(expected, tmp_path, capsys, card):
     with pytest.raises(Stopped):
         sot_table.run(ROW, 1, budget="smoke", folder=tmp_path, progress=stopped_at(3))
     tensors, found = load_checkpoint(tmp_path / CHECKPOINT)
     tensors["generator"] = torch.zeros(16, dtype=torch.uint8)  # the size of a GPU's
-    save_checkpoint(tmp_path / CHECKPOINT, tensors, found | {"devices": [["cuda", 0]]})
+    save_checkpoint(tmp_path / CHECKPOINT, tensors, found | {"devices": [[card, 0]]})
     record = sot_table.run(ROW, 1, budget="smoke", folder=tmp_path)
     assert "was written on cuda and goes on on cpu" in capsys.readouterr().err
-    assert record["configuration"]["device"] == "cuda from step 0, cpu from step 3"
+    assert record["configuration"]["device"] == f"{card} from step 0, cpu from step 3"
     curve, whole = record["results"]["curve"], expected["results"]["curve"]
     assert curve[0] == whole[0]
     assert curve[1]["loss"] != whole[1]["loss"]

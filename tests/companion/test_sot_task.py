@@ -1,15 +1,21 @@
 """The task of the SOT table: its gradient from the formulas, folds, frames, settings."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import scipy.signal
 import torch
 
+from sotlib import raw_pitch_accuracy
+from sotlib.companion.experiments.runs import make_run
 from sotlib.companion.experiments.sot import recipe as sot_recipe
 from sotlib.companion.experiments.sot.settings import SCALES
-from sotlib.companion.experiments.sot.table import ROWS, load_model
+from sotlib.companion.experiments.sot.table import BUDGETS, ROWS, load_model
 from sotlib.companion.experiments.sot.task import FOLDS, Comparison, make_model, prepare
+from sotlib.companion.experiments.sot.training import carry_out
 
 RATE, SAMPLES = 16000, 4096
 
@@ -82,6 +88,14 @@ def test_folds_are_disjoint_or_as_published_all_signals():
         assert set(prepare(fold, 40, 1, disjoint=False).f0.tolist()) == set.union(*pitches.values())
 
 
+def test_a_run_on_published_folds_is_tested_on_its_validation_signals(tmp_path):
+    published = {"smoke": replace(BUDGETS["smoke"], disjoint=False)}
+    run = make_run("sot_table", ROWS, published, carry_out)
+    results = run("MSS-Lin", 1, budget="smoke", folder=tmp_path)["results"]
+    (best,) = (c for c in results["curve"] if c["step"] == results["best_step"])
+    assert results["test"] == {name: best[name] for name in results["test"]}
+
+
 def test_fewer_frames_come_from_the_middle():
     features = {frames: prepare("test", 40, frames).features for frames in (16, 4, 1)}
     assert torch.equal(features[4], features[16][:, 6:10])
@@ -103,3 +117,19 @@ def test_weights_of_another_experiment_load_with_its_rows(tmp_path):
     assert not load_model(path, rows=sot_recipe.ROWS).training
     with pytest.raises(ValueError, match="row 'no-equivariance', and rows has MSS-Lin"):
         load_model(path)
+
+
+@pytest.mark.parametrize("kind", sot_recipe.FOREIGN)
+def test_the_recorded_recipe_on_sounds_that_it_never_saw(kind):
+    path = Path(__file__).parents[2] / "results/sot_recipe/reduced/recipe-3005.safetensors"
+    model = load_model(path, rows=sot_recipe.ROWS)
+    draw = np.random.default_rng(0)
+    heard, true = [], []
+    for _ in range(5):
+        sound, pitch = sot_recipe.foreign_sound(kind, draw)
+        assert abs(sound).max() == 1
+        heard.append(model.estimate_pitch(torch.tensor(sound).float()[None])[0])
+        true.append(torch.tensor(pitch[::256]))
+    inside = slice(4, 43)  # frames whose windows do not reach over the ends
+    found = raw_pitch_accuracy(torch.stack(true)[:, inside], torch.stack(heard)[:, inside])
+    assert found < 0.5 if kind == "no fundamental" else found > 0.95

@@ -16,7 +16,7 @@ from sotlib.companion.runner.status import status
 from sotlib.companion.runner.sweep import Sweep
 from sotlib.companion.runner.tasks import default_seeds, plan, queue
 
-ON_GPU = 8  # runs at once: one of these small models leaves most of a GPU idle
+ON_GPU = 8  # runs at once: one of these small models leaves most of a GPU idle. Not measured.
 
 
 def main(arguments: list[str] | None = None) -> int:

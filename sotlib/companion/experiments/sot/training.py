@@ -41,7 +41,7 @@ class AutoencoderTraining(Training):
         self.model, self.compare, self.data = model, compare, data
         self.limits, self.amplitudes_first, self.seed = limits, amplitudes_first, seed
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
-        self.devices = [[self.device.type, 0]]  # and the steps from which on they were used
+        self.devices = [[_name(self.device), 0]]  # and the steps from which on they were used
         self.step, self.seconds = 0, 0.0
         self.losses, self.unread = [], []
         # A rate that falls would be recorded as it was.
@@ -144,12 +144,18 @@ class AutoencoderTraining(Training):
         ((here, _),) = self.devices
         self.devices = numbers.get("devices", self.devices)
         before = self.devices[-1][0]
-        if before == here:
+        if before != here:
+            self.devices = [*self.devices, [here, self.step]]
+        if (kind := before.partition(" ")[0]) == self.device.type:
             self.generator.set_state(tensors["generator"])
         else:
             self.generator.manual_seed(self.seed + (self.step << 32))
-            self.devices = [*self.devices, [here, self.step]]
-            self.say_other_device(before)
+            self.say_other_device(kind)
+
+
+def _name(device):
+    """The kind of a device, and of a GPU the model, which a record has nowhere else."""
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
 
 
 def carry_out(run: Run[Row, Budget]) -> dict:
@@ -178,10 +184,10 @@ def carry_out(run: Run[Row, Budget]) -> dict:
     results = this.run(run.progress)
     weights = run.path.with_suffix(".safetensors")
     this.save_best(weights, {"row": run.row, "seed": run.seed})
-    used = ", ".join(f"{name} from step {step}" for name, step in this.devices)
+    used = [f"{name} from step {step}" for name, step in this.devices]
     return {
         "configuration": run.configuration
-        | {"device": used if len(this.devices) > 1 else str(device)},
+        | {"device": ", ".join(used) if used[1:] else this.devices[0][0]},
         "results": results,
         "files": [weights.name],
         "reduced": limits.reduced,
