@@ -1,7 +1,6 @@
 """The losses that are compared: one table, a line a loss.
 
-A loss joins by a line in `LOSSES`; ``python -m sotlib.companion.runner compare_directions
---missing`` and ``compare_recovery --missing`` then compute what it lacks, and only that.
+A loss joins by a line in `LOSSES`; ``make compare`` then computes what it lacks, and only that.
 """
 
 import math
