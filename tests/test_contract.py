@@ -246,8 +246,8 @@ def test_autocast_changes_nothing(name, generator):
 
 @pytest.mark.slow
 @everything
-def test_compiles(name, generator):
-    """Traced by `torch.compile`, values and gradients are those of the eager module."""
+def test_compiles(name, generator, two_threads):
+    """Traced by `torch.compile`, also what several threads share, all is as in the eager module."""
     data, module = arguments(name, generator), MAKERS[name]()
     expected = derive(module, data)
     torch.compiler.reset()

@@ -9,6 +9,7 @@ low-pass and the real parts, and what belongs to them.
 import numpy as np
 from torch import Tensor, get_num_threads
 
+from sotlib._core.autograd import uncompiled
 from sotlib._core.compiled import compiled
 from sotlib._core.pieces import in_pieces
 
@@ -79,6 +80,7 @@ def _pulled_back(products, low, upstream, tiny, start, stop):
                 sine_i[t] = real_m - real
 
 
+@uncompiled  # it is compiled already, by other means
 def moduli(products: Tensor, low: int) -> Tensor:
     """Moduli (batch, rows, time) of low-pass, spin +1 and, of complex channels, spin -1."""
     batch, planes, rows, time = products.shape
@@ -89,6 +91,7 @@ def moduli(products: Tensor, low: int) -> Tensor:
     return out
 
 
+@uncompiled  # it is compiled already, by other means
 def pulled_back(products: Tensor, low: int, upstream: Tensor, tiny: float) -> Tensor:
     """Derivatives by the products, in their place, of what has the derivatives `upstream`."""
     up = (products.shape[2] - low) // 2

@@ -90,13 +90,5 @@ def test_no_thread_is_added_to_those_of_torch(pool):
     assert threads_of_this_process() == before
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def threads_of_this_process():
     return {int(path.name) for path in Path("/proc/self/task").iterdir()}
