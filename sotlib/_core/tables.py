@@ -4,14 +4,15 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 
 _PRECISIONS = {torch.float32: np.float32, torch.float64: np.float64}
 
 
-class TableModule(nn.Module):
+class TableModule(PrintedModule):
     """A module whose constant tables follow the type of its input.
 
     Each table is kept in single and in double precision, whatever the module itself is cast to:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.losses._representations import sound_pair
 from sotlib.losses._signals import Reduction, checked_reduction, reduced, squared_once
 from sotlib.transforms.base import Transform
@@ -17,7 +18,7 @@ Axis = Tensor | Sequence[float] | None
 SILENCE = 1e-6
 
 
-class SpectrogramTransport(nn.Module):
+class SpectrogramTransport(PrintedModule):
     """What these losses share: sounds to masses on a plane in Hz and seconds."""
 
     def __init__(

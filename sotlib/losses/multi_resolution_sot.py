@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.losses.sot import Wasserstein1DLoss
 from sotlib.transforms.base import Transform
 
 
-class MultiResolutionSOTLoss(nn.Module):
+class MultiResolutionSOTLoss(PrintedModule):
     """Sum of `Wasserstein1DLoss` over several STFT resolutions.
 
     Parameters

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.losses._convergence_terms import ConvergenceTerms
 from sotlib.losses._signals import Reduction, checked_reduction, reduced, signal_pair
 from sotlib.losses._spectral_difference import spectral_difference
@@ -15,7 +16,7 @@ from sotlib.transforms.stft import STFT
 TERMS = ConvergenceTerms(floor=1e-8)
 
 
-class MultiResolutionSTFTLoss(nn.Module):
+class MultiResolutionSTFTLoss(PrintedModule):
     r"""Spectral convergence and distance of log magnitudes, averaged over resolutions.
 
     .. math:: \frac{1}{|\Gamma|} \sum_{\gamma}

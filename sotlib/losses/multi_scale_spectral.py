@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.losses._magnitude_terms import MagnitudeTerms
 from sotlib.losses._signals import (
     Reduction,
@@ -19,7 +20,7 @@ from sotlib.losses._spectral_difference import spectral_difference
 from sotlib.transforms.stft import STFT
 
 
-class MultiScaleSpectralLoss(nn.Module):
+class MultiScaleSpectralLoss(PrintedModule):
     r"""Multi-scale spectral loss (MSS): linear and logarithmic differences at several resolutions.
 
     .. math:: \sum_{\gamma} w_\mathrm{lin} \, \mathrm{mean} \, ||X_\gamma| - |Y_\gamma||^p

@@ -1,9 +1,9 @@
 """The perceptual-neural-physical loss: a spectral loss made quadratic in the parameters."""
 
 import torch
-from torch import nn
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.losses._signals import Reduction, checked_reduction, reduced
 from sotlib.matching.damping import ConstantDamping, Damping
 from sotlib.matching.metric import check_metric
@@ -82,7 +82,7 @@ def pnp_loss(
     return reduced(values, reduction, values.shape).to(predicted.dtype)
 
 
-class PNPLoss(nn.Module):
+class PNPLoss(PrintedModule):
     """`pnp_loss` as a module, with a damping policy.
 
     The damping acts in training mode only; after ``.eval()`` it is 0, as in the paper's

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.losses._draws import Draws
 from sotlib.losses._signals import Reduction, checked_reduction, reduced, same_kind, widen
 from sotlib.scattering.transform import TimeFrequencyScattering
@@ -88,7 +89,7 @@ def jtfs_distance(
     return torch.linalg.vector_norm(difference, dim=(-2, -1))
 
 
-class JTFSLoss(nn.Module):
+class JTFSLoss(PrintedModule):
     r"""Half the squared distance between the scattering features of two signals.
 
     .. math:: L(x, y) = \tfrac12 \| \Phi(x) - \Phi(y) \|_2^2, \qquad

@@ -3,9 +3,10 @@
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.losses._representations import even_where_silent, mass_pair, position_pair, sound_pair
 from sotlib.losses._signals import (
     Reduction,
@@ -23,7 +24,7 @@ NAMES = "x", "y", "x_positions", "y_positions"  # of the arguments, in errors
 TRANSFORMS = ("stft", "mel", "cqt", "vqt", "identity")
 
 
-class Wasserstein1DLoss(nn.Module):
+class Wasserstein1DLoss(PrintedModule):
     r"""Optimal transport between the spectra of two signals, frame by frame.
 
     Each frame of each signal becomes a mass on the frequency axis; the loss is the mean over frames

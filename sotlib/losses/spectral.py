@@ -3,16 +3,17 @@
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.losses._magnitude_terms import MagnitudeTerms
 from sotlib.losses._signals import Reduction, checked_reduction, reduced, signal_pair
 from sotlib.losses._spectral_difference import spectral_difference
 from sotlib.transforms.stft import STFT
 
 
-class SpectralLoss(nn.Module):
+class SpectralLoss(PrintedModule):
     r"""Mean difference of two magnitude spectrograms at one resolution.
 
     :math:`\mathrm{mean} \, | |X| - |Y| |^p` over batch, bins and frames, with p = 1 or 2.

@@ -3,9 +3,10 @@
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.losses._signals import (
     Reduction,
     checked_reduction,
@@ -20,7 +21,7 @@ from sotlib.transport.unbalanced import checked_reach, unbalanced_cost
 NAMES = "x", "y", "positions", "positions"  # of the arguments, in errors
 
 
-class UnbalancedWasserstein1DLoss(nn.Module):
+class UnbalancedWasserstein1DLoss(PrintedModule):
     r"""Unbalanced transport between the spectra of two signals, frame by frame.
 
     Each frame of each signal becomes a mass on the frequency axis, of its own size; the loss is the

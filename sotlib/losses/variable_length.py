@@ -4,10 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.losses._signals import Reduction, checked_reduction, reduced
 
 
-class VariableLengthLoss(nn.Module):
+class VariableLengthLoss(PrintedModule):
     """A loss of signals of different lengths that were padded to form a batch.
 
     Equal to the loop over the signals, each cut to its length: nothing of the padding is seen, and

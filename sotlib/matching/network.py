@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.transforms.cqt import CQT
 
 FLOOR = 1e-3
@@ -66,7 +67,7 @@ class Framing(TypedDict, total=False):
     padding: Literal["reflect", "zeros"]
 
 
-class SoundMatcher(nn.Module):
+class SoundMatcher(PrintedModule):
     r"""From log-compressed constant-Q spectra to scaled synthesiser parameters.
 
     Batch normalisation, EfficientNet-B0 with one input channel, a linear layer without bias, batch

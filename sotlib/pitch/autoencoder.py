@@ -4,9 +4,10 @@ import math
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.pitch.encoder import PitchEncoder
 from sotlib.pitch.scale import soft_argmax, unit_to_hz
 from sotlib.synths.harmonic import HarmonicSynth
@@ -32,7 +33,7 @@ class Reconstruction(NamedTuple):
     """Scores of the pitch bins, (batch, frames, bins)."""
 
 
-class HarmonicAutoencoder(nn.Module):
+class HarmonicAutoencoder(PrintedModule):
     """Estimate the pitch and the harmonics of a sound by resynthesising it.
 
     ``model(model.features(sound))``: the features are constant-Q magnitudes, every frame is encoded

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sotlib._core import check
 from sotlib._core.autograd import batched
+from sotlib._core.printed import PrintedModule
 from sotlib.pitch._layers import pitch_layers
 
 CHANNELS = (40, 30, 30, 10, 3)
@@ -27,7 +28,7 @@ class EncoderOutput(NamedTuple):
     """Amplitudes of the harmonics, (batch, harmonics)."""
 
 
-class PitchEncoder(nn.Module):
+class PitchEncoder(PrintedModule):
     """From one frame of a constant-Q spectrum to pitch logits and harmonic amplitudes.
 
     Layer normalisation, a convolution from 1 to 40 channels, a residual one on these (both of 15

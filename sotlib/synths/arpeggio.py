@@ -4,9 +4,9 @@ import math
 from typing import TypedDict
 
 import torch
-from torch import nn
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.synths._parameters import Parameters
 
 ARPEGGIO = Parameters(
@@ -97,7 +97,7 @@ class ArpeggioSettings(TypedDict, total=False):
     log10: bool
 
 
-class Arpeggio(nn.Module):
+class Arpeggio(PrintedModule):
     """`arpeggio` as a module: ``(..., 3)`` to ``(..., samples)``.
 
     Parameters
@@ -123,10 +123,6 @@ class Arpeggio(nn.Module):
     def forward(self, theta: torch.Tensor) -> torch.Tensor:
         """Sound of each arpeggio: ``(..., 3)`` to ``(..., samples)``."""
         return arpeggio(theta, **self.settings)
-
-    def extra_repr(self) -> str:
-        """Show the settings when printed."""
-        return ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
 
 
 def checked_settings(sample_rate, samples, log10) -> ArpeggioSettings:

@@ -4,9 +4,9 @@ import math
 from typing import Literal, TypedDict
 
 import torch
-from torch import nn
 
 from sotlib._core import check
+from sotlib._core.printed import PrintedModule
 from sotlib.synths._drum_modes import (
     LOG10,
     PARAMETERS,
@@ -126,7 +126,7 @@ class DrumSettings(TypedDict, total=False):
     normalize: bool
 
 
-class RectangularDrum(nn.Module):
+class RectangularDrum(PrintedModule):
     """`rectangular_drum` as a module: ``(..., 5)`` to ``(..., samples)``.
 
     Parameters
@@ -161,10 +161,6 @@ class RectangularDrum(nn.Module):
     def forward(self, theta: torch.Tensor) -> torch.Tensor:
         """Sound of each drum: ``(..., 5)`` to ``(..., samples)``."""
         return rectangular_drum(theta, **self.settings)
-
-    def extra_repr(self) -> str:
-        """Show the settings when printed."""
-        return ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
 
 
 def checked_settings(sample_rate, samples, modes, log10, rejection, normalize) -> DrumSettings:

@@ -1,13 +1,14 @@
 """Filtered noise: magnitudes of a filter for each frame in, noise of that colour out."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sotlib._core import check
 from sotlib._core.precision import full_precision
+from sotlib._core.printed import PrintedModule
 
 
-class FilteredNoise(nn.Module):
+class FilteredNoise(PrintedModule):
     r"""White noise through a filter that changes from frame to frame.
 
     .. math:: y(t) = \sum_n w_n(t)\, (h_n * e)(t),
