@@ -1,6 +1,7 @@
 """What a sweep consists of, and how one part of it is carried out, wherever that is."""
 
 import contextlib
+import functools
 import importlib
 import itertools
 import pkgutil
@@ -58,11 +59,12 @@ class Task:
 
 def experiment(name: str) -> ModuleType:
     """The module of an experiment; ValueError lists those that there are."""
-    check.one_of("experiment", name, tuple(_names()))
+    check.one_of("experiment", name, _names())
     return _module(*name.split("_", 1))
 
 
-def _names() -> list[str]:
+@functools.cache  # a sweep asks several times a second, for each of its runs
+def _names() -> tuple[str, ...]:
     """``<paper>_<module>`` of every module with rows."""
     folders = [m.name for m in pkgutil.iter_modules(experiments.__path__) if m.ispkg]
     folders.sort(key=lambda name: (*experiments.PAPERS, name).index(name))
@@ -71,7 +73,7 @@ def _names() -> list[str]:
         for folder in folders
         for module in pkgutil.iter_modules([f"{experiments.__path__[0]}/{folder}"])
     ]
-    return ["_".join(names) for names in modules if hasattr(_module(*names), "ROWS")]
+    return tuple("_".join(names) for names in modules if hasattr(_module(*names), "ROWS"))
 
 
 def _module(folder: str, name: str) -> ModuleType:
