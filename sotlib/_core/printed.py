@@ -2,11 +2,12 @@
 
 import functools
 import inspect
+import reprlib
 from typing import Any
 
 from torch import nn
 
-PLAIN = (bool, int, float, str, tuple, list, type(None))  # not tensors, nor modules
+PLAIN = (bool, int, float, str, type(None))  # not tensors, nor modules
 
 
 class PrintedModule(nn.Module):
@@ -39,7 +40,14 @@ def _noting(init):
         for parameter in signature.parameters.values():
             if parameter.kind is parameter.VAR_KEYWORD:
                 given |= given.pop(parameter.name, {})
-        shown = {name: value for name, value in given.items() if isinstance(value, PLAIN)}
-        self._made_with = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+        shown = {name: value for name, value in given.items() if _plain(value)}
+        # Of long lists only the beginning.
+        self._made_with = ", ".join(f"{n}={reprlib.repr(value)}" for n, value in shown.items())
 
     return noted
+
+
+def _plain(value) -> bool:
+    if isinstance(value, tuple | list):
+        return all(_plain(item) for item in value)
+    return isinstance(value, PLAIN)

@@ -1,6 +1,5 @@
 import copy
 import inspect
-import pickle
 
 import pytest
 import torch
@@ -18,10 +17,9 @@ def test_what_was_given_is_shown_and_what_was_left_out_is_not():
     assert repr(STFT()) == "STFT()"
 
 
-@pytest.mark.parametrize("again", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
-def test_copies_show_the_same(again):
+def test_copies_show_the_same():
     loss = Wasserstein1DLoss(**GIVEN)
-    assert repr(again(loss)) == repr(loss)
+    assert repr(copy.deepcopy(loss)) == repr(loss)
 
 
 def test_arguments_that_are_handed_on_are_shown():
@@ -35,11 +33,15 @@ def test_a_subclass_shows_its_own_arguments():
             super().__init__(sample_rate=16000)
 
     assert repr(Mine(3, torch.ones(3))) == "Mine(bands=3)"  # tensors would fill the screen
+    assert repr(Mine(3, [STFT()])) == "Mine(bands=3)"  # modules are printed below, if at all
+    assert repr(Mine(3, [0.5] * 500)).count("0.5") < 10
     assert list(inspect.signature(Mine).parameters) == ["bands", "weights"]
 
 
-@pytest.mark.parametrize("name", sotlib.__all__)
-def test_every_module_shows_its_arguments(name):
-    kind = getattr(sotlib, name)
-    if inspect.isclass(kind) and issubclass(kind, nn.Module):
-        assert kind.extra_repr is not nn.Module.extra_repr
+PUBLIC = [getattr(sotlib, name) for name in sotlib.__all__]
+MODULES = [kind for kind in PUBLIC if inspect.isclass(kind) and issubclass(kind, nn.Module)]
+
+
+@pytest.mark.parametrize("kind", MODULES)
+def test_every_module_shows_its_arguments(kind):
+    assert kind.extra_repr is not nn.Module.extra_repr
