@@ -52,10 +52,22 @@ def sounds(batch, samples):
     return [synth(f, a) + n for f, a, n in zip(pitch, amplitudes, noise, strict=True)]
 
 
-def step(build: Callable, batch=BATCH, samples=RATE) -> Callable[[], None]:
+def placed(loss, device: str):
+    """A loss with what it holds on a device: a function holds it in its closure."""
+    if isinstance(loss, torch.nn.Module | torch.Tensor):
+        return loss.to(device)
+    inside = vars(loss) if hasattr(loss, "__dict__") else {}
+    for name, held in inside.items():
+        setattr(loss, name, placed(held, device))
+    for cell in getattr(loss, "__closure__", None) or ():
+        cell.cell_contents = placed(cell.cell_contents, device)
+    return [placed(part, device) for part in loss] if isinstance(loss, list) else loss
+
+
+def step(build: Callable, batch=BATCH, samples=RATE, device="cpu") -> Callable[[], None]:
     """A loss and its gradient in the first sounds, as a function without arguments."""
-    loss = build(RATE, samples)
-    x, y = sounds(batch, samples)
+    loss = placed(build(RATE, samples), device)
+    x, y = (sound.to(device) for sound in sounds(batch, samples))
 
     def run():
         signal = x.clone().requires_grad_()
@@ -64,10 +76,10 @@ def step(build: Callable, batch=BATCH, samples=RATE) -> Callable[[], None]:
     return run
 
 
-def value(build: Callable) -> Callable[[], None]:
+def value(build: Callable, device="cpu") -> Callable[[], None]:
     """The loss alone, as in a validation."""
-    loss = build(RATE, RATE)
-    x, y = sounds(BATCH, RATE)
+    loss = placed(build(RATE, RATE), device)
+    x, y = (sound.to(device) for sound in sounds(BATCH, RATE))
 
     def run():
         with torch.no_grad():
@@ -82,25 +94,26 @@ def ours() -> Mapping[str, Callable]:
     return {name: LOSSES[name].build for name in names}
 
 
-def run():
+def run(device="cpu"):
     """Time everything; see `sotlib.companion.benchmarks` for what is returned."""
     work = f"a loss of {BATCH} sounds of 1 s at {RATE // 1000} kHz, and its gradient"
     losses = {**ours(), **PEERS}
-    steps = {name: step(build) for name, build in losses.items()}
+    steps = {name: step(build, device=device) for name, build in losses.items()}
     rows = compare(work, steps, repeats=3)
     alone = work.removesuffix(", and its gradient")
-    rows += compare(alone, {name: value(build) for name, build in losses.items()}, repeats=3)
+    values = {name: value(build, device) for name, build in losses.items()}
+    rows += compare(alone, values, repeats=3)
     for seconds in (1, 4):
-        calls = {k: step(v, samples=seconds * RATE) for k, v in losses.items()}
-        memory = {name: added_megabytes(call) for name, call in calls.items()}
+        calls = {k: step(v, samples=seconds * RATE, device=device) for k, v in losses.items()}
+        memory = {name: added_megabytes(call, device) for name, call in calls.items()}
         known = {name: megabytes for name, megabytes in memory.items() if megabytes}
         rows += beside(f"memory for {work.replace('1 s', f'{seconds} s')}", known, "megabytes")
 
     def longer(build):
-        return lambda samples: step(build, batch=2, samples=samples)
+        return lambda samples: step(build, batch=2, samples=samples, device=device)
 
     def more(build):
-        return lambda batch: step(build, batch=batch, samples=RATE // 4)
+        return lambda batch: step(build, batch=batch, samples=RATE // 4, device=device)
 
     lengths = grow("samples", LENGTHS, {k: longer(v) for k, v in losses.items()}, repeats=3)
     batches = grow("sounds of ¼ s", BATCHES, {k: more(v) for k, v in losses.items()}, repeats=3)
@@ -109,7 +122,7 @@ def run():
         "measures": f"Harmonic sounds with a little noise; ratios are to {BASELINE}. Names as in "
         "the table of losses that the book compares, and, after a colon, what other packages have "
         "(kymatio's scattering: see above). Growth is over the length of two sounds.",
-        "device": "cpu",
+        "device": device,
         "rows": rows,
         "lengths": lengths,
         "batches": batches,

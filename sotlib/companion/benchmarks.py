@@ -1,6 +1,7 @@
 """How benchmarks measure and record: ``make bench``, or ``python -m sotlib.companion.benchmarks``.
 
-Each ``benchmarks/bench_<topic>.py`` has a function ``run()`` that returns a mapping with
+Each ``benchmarks/bench_<topic>.py`` has a function ``run()``, or ``run(device)`` where it can also
+measure on a GPU (``--device cuda``), that returns a mapping with
 
 title
     A few words.
@@ -112,14 +113,20 @@ def grow(
     return {"size": size, "series": list(series.values())}
 
 
-def added_megabytes(function: Callable) -> float | None:
+def added_megabytes(function: Callable, device: str = "cpu") -> float | None:
     """Most memory in MB that a call holds beside what was held before; None where unknown.
 
-    Resident memory as Linux counts it, after one call that is not counted. Other systems do not
-    let a process set back the peak that they report.
+    On a CPU it is resident memory as Linux counts it, after one call that is not counted (other
+    systems do not let a process set back the peak that they report); on a GPU what torch has given
+    to tensors.
     """
     function()
     gc.collect()
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        held = torch.cuda.memory_allocated()
+        function()
+        return (torch.cuda.max_memory_allocated() - held) / 1e6
     try:
         # What was freed but kept for later would hide what the call takes.
         getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)
@@ -155,11 +162,12 @@ def check_results(results: Mapping) -> None:
             raise ValueError(f"growth of {series['name']}: as many seconds as sizes, at least one")
 
 
-def record(script: Path, folder: Path) -> dict:
+def record(script: Path, folder: Path, device: str = "cpu") -> dict:
     """Run one benchmark script, and record and return what it returns."""
     run = runpy.run_path(str(script))["run"]
+    options = {} if device == "cpu" else {"device": device}
     begin = time.perf_counter()
-    results = run()
+    results = run(**options)
     seconds = time.perf_counter() - begin
     check_results(results)
     write_record(
@@ -196,6 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("script", type=Path, nargs="*", help="default: benchmarks/bench_*.py")
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args(arguments)
     if options.out.exists() and not options.out.is_dir():
         parser.error(f"--out {options.out} is a file: give a folder")
@@ -204,7 +213,7 @@ def main(arguments: list[str] | None = None) -> int:
     faults = []
     for script in scripts:
         try:
-            print(show(record(script, options.out)), flush=True)
+            print(show(record(script, options.out, options.device)), flush=True)
         except Exception as error:
             faults.append(f"{script}: {type(error).__name__}: {error}")
     for fault in faults:
