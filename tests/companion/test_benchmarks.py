@@ -35,6 +35,16 @@ def recorded(tmp_path):
     return record
 
 
+def test_a_script_is_told_the_device_if_it_is_not_the_cpu(tmp_path):
+    script = tmp_path / "bench_adding.py"
+    script.write_text(SCRIPT.replace("run()", "run(device='cpu')").replace("DEVICE", "device"))
+    for name in ("cpu", "cuda"):
+        folder = tmp_path / name
+        assert main([str(script), "--out", str(folder), "--device", name]) == 0
+        (record,) = read_records(folder).values()
+        assert record["results"]["device"] == name
+
+
 class Clock:
     """Stands still but for what waits on it: no test here measures time."""
 
