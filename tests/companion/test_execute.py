@@ -52,6 +52,13 @@ def test_failing_cell_is_named_and_its_notebook_kept(book, capsys):
     assert not book.html.exists()
 
 
+def test_a_name_that_is_glued_twice_is_named(book):
+    code = "from myst_nb import glue\nfor k in (1, 2):\n    glue('value', k)\n"
+    set_chapter(book, HEADER + PARAMETERS + f"```{{code-cell}} ipython3\n{code}```\n")
+    with pytest.raises(BookError, match="chapter part/one: glued more than once: value"):
+        build_chapter(book, "part/one", parameters={})
+
+
 def wait_until(condition):
     deadline = time.monotonic() + 30
     while not condition():

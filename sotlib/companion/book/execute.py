@@ -17,7 +17,7 @@ from tqdm import tqdm
 from sotlib.companion.book import cache
 from sotlib.companion.book._common import READS, BookError, Layout, python_path
 from sotlib.companion.book.chapters import Page, read_notebook, set_parameters
-from sotlib.companion.book.glue import plain_number
+from sotlib.companion.book.glue import glued_twice, plain_number
 from sotlib.companion.files import write_atomically
 from sotlib.companion.processes import cores, worker_pool
 
@@ -146,6 +146,9 @@ def _run(name: str, text: str, layout: Layout, environment: Mapping[str, str]):
     except Exception as error:
         seconds = time.monotonic() - begin
         return name, None, seconds, _describe(name, error, failed)
+    if twice := glued_twice(notebook):
+        fault = f"chapter {name}: glued more than once: {', '.join(twice)}"
+        return name, None, time.monotonic() - begin, fault
     notebook.metadata[READS] = _read(opened, notebook, layout)
     for leftover in (failed, failed.with_suffix(".log"), opened):
         leftover.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,6 +35,13 @@ def glued_numbers(notebook: nbformat.NotebookNode) -> dict[str, float]:
         with contextlib.suppress(ValueError):
             found[name] = float(text)
     return found
+
+
+def glued_twice(notebook: nbformat.NotebookNode) -> list[str]:
+    """Names that stand for more than one thing, which the site would refuse."""
+    return [
+        name for name, count in Counter(name for name, _ in _glued(notebook)).items() if count > 1
+    ]
 
 
 def _glued(notebook: nbformat.NotebookNode) -> Iterable[tuple[str, str]]:
