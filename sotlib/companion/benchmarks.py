@@ -24,6 +24,7 @@ recorded under ``results/benchmarks/``.
 import argparse
 import ctypes
 import gc
+import inspect
 import math
 import runpy
 import statistics
@@ -166,6 +167,8 @@ def record(script: Path, folder: Path, device: str = "cpu") -> dict:
     """Run one benchmark script, and record and return what it returns."""
     run = runpy.run_path(str(script))["run"]
     options = {} if device == "cpu" else {"device": device}
+    if options and not inspect.signature(run).parameters:
+        raise ValueError("it measures on a CPU only: leave out --device")
     begin = time.perf_counter()
     results = run(**options)
     seconds = time.perf_counter() - begin

@@ -45,6 +45,13 @@ def test_a_script_is_told_the_device_if_it_is_not_the_cpu(tmp_path):
         assert record["results"]["device"] == name
 
 
+def test_a_script_for_a_cpu_alone_says_so(tmp_path, capsys):
+    script = tmp_path / "bench_adding.py"
+    script.write_text(SCRIPT.replace("DEVICE", "'cpu'"))
+    assert main([str(script), "--out", str(tmp_path / "results"), "--device", "cuda"]) == 1
+    assert "bench_adding.py: ValueError: it measures on a CPU only" in capsys.readouterr().err
+
+
 class Clock:
     """Stands still but for what waits on it: no test here measures time."""
 

@@ -81,7 +81,7 @@ BUDGETS = {
     ),
 }
 SHOWN = "paper"  # the budget that the chapters show
-# The dear ones come last: ten minutes of a core for each, the others take one.
+# The dear ones come last: up to an hour of a core for each, the others take some minutes.
 LATER = ("JTFS", "Sinkhorn", "JTFS-8", "unbalanced")
 QUEUE = (
     (SHOWN, tuple(name for name, row in ROWS.items() if row.loss not in LATER), SEEDS),
