@@ -9,7 +9,9 @@ with it, and the right one ends the path with a surplus of 0.
 
 Where the surplus is 0 within the path, at a *tie*, the next cell is (i + 1, j + 1), and its
 potential is free between those of the two ways around. A root that lies in such a jump ends a block
-there, and the next block is found in the same way.
+there, and the next block is found in the same way. If none of these potentials balances it, the
+block before has something left, or lacks it, below its rounding; then that is the number sought,
+and the block goes on with the potentials of the one before: it is *pinned*.
 """
 
 import math
@@ -18,117 +20,96 @@ import numpy as np
 from numba import njit
 
 from sotlib.transport._line_gradients import cost
+from sotlib.transport._line_paths import Line, Paths, Stem, grown, share, shoot, tie
 
 NUDGE = 4e-15
-HIGHEST = 600.0  # exponents beyond it are out of range, and far from any root
-TINY, HUGE = 1e-280, 1e300
+LITTLE = 1e-260  # the least surplus that a block goes on with
+LOW, HIGH, SPARE = 1, 2, 3  # paths; 0 is the result
 
 
 @njit
-def _mass(weight, potential):
-    return weight * math.exp(min(-potential, HIGHEST))
+def _block(line, paths, stem, low, high, unit):
+    """Find the block on from a stem, whose number, the first to be tried, is `high` if that is one.
 
-
-@njit
-def _shoot(a, b, u, v, rest_a, rest_b, p, i, j, start, f, g):
-    """Follow the path from the cell (i, j), where f is `start`; potentials go to f and g.
-
-    Returns whether the rows have a surplus, the shift of `start` that would balance the end, the
-    shift to the nearest tie, whether there is no nearer one, and the cell of that tie.
+    Between infinite ones the number is searched, if pinned beyond `unit`, of its sign.
+    Returns the stem at the block's end, for the number found, and 0; or any, and 1 where even
+    `high` leaves a surplus, -1 where even `low` leaves none, or a pinned one has the other sign.
     """
-    n, m = a.shape[0], b.shape[0]
-    close = 1.0 - 20.0 * NUDGE * (1.0 + abs(start))  # what may be rounding is no nearer tie
-    f[i], g[j] = start, cost(u[i] - v[j], p) - start
-    rows, columns = _mass(a[i], f[i]), _mass(b[j], g[j])
-    above, above_i, above_j, above_sure = HUGE, i, j, False
-    below, below_i, below_j, below_sure = 1 / HUGE, i, j, False
-    while True:
-        ratio = rows / columns if columns > TINY else HUGE if rows > TINY else 1.0
-        last_row, last_column = i + 1 == n, j + 1 == m
-        surplus = rows >= columns
-        if last_row == last_column:  # else there is one way only
-            if surplus and ratio < above * close:
-                above, above_i, above_j, above_sure = ratio, i, j, True
-            elif not surplus and ratio * close > below:
-                below, below_i, below_j, below_sure = ratio, i, j, True
-        if last_row and last_column:
-            break
-        if last_row or (surplus and not last_column):
-            j += 1
-            g[j] = cost(u[i] - v[j], p) - f[i]
-            if surplus and v[j] >= u[i] and not last_row:
-                most = columns + _mass(rest_b[j], g[j])  # that columns take if the row goes on
-                if rows > most:
-                    if rows < above * most * close:
-                        above, above_sure = rows / most, False
-                    break
-            columns += _mass(b[j], g[j])
+    bounded, has_low, has_high = high < np.inf, False, False
+    low_path, high_path, spare = LOW, HIGH, SPARE
+    number, stuck, cells, wanted = stem.number, 0, -1, np.nan
+    for trial in range(2000):
+        if shoot(line, paths, spare, stem, number):
+            low, low_path, spare, has_low = number, spare, low_path, True
         else:
-            i += 1
-            f[i] = cost(u[i] - v[j], p) - g[j]
-            if not surplus and u[i] >= v[j] and not last_column:
-                most = rows + _mass(rest_a[i], f[i])
-                if columns > most:
-                    if most * close > below * columns:
-                        below, below_sure = most / columns, False
-                    break
-            rows += _mass(a[i], f[i])
-    step = 0.5 * (math.log(max(rows, TINY)) - math.log(max(columns, TINY)))
-    if rows >= columns:
-        return True, step, 0.5 * math.log(above), above_sure, above_i, above_j
-    return False, step, 0.5 * math.log(below), below_sure, below_i, below_j
-
-
-@njit
-def _block(a, b, u, v, rest_a, rest_b, p, i, j, low, high, f, g):
-    """Find the potentials of the block that begins at (i, j), between `low` and `high` there.
-
-    Returns the cell that it ends with; one before (i, j) where all potentials between leave a
-    surplus (the row before), or lack (the column before).
-    """
-    first = high == np.inf
-    has_low, low_path, low_tie, low_sure, low_i, low_j = False, 1, 0.0, False, i, j
-    has_high, high_path, high_tie, high_sure, high_i, high_j = False, 2, 0.0, False, i, j
-    spare = 3
-    now = 0.5 * cost(u[0] - v[0], p) if first else high
-    for trial in range(300):
-        more, step, tie, sure, ci, cj = _shoot(
-            a, b, u, v, rest_a, rest_b, p, i, j, now, f[spare], g[spare]
-        )
-        nudge = NUDGE * (1.0 + abs(now))
-        if not first and trial == 0 and more:
-            return i, j - 1
-        if not first and trial == 1 and not more:
-            return i - 1, j
-        if more:
-            low, low_tie, low_sure, low_i, low_j = now, now + tie, sure, ci, cj
-            low_path, spare, has_low = spare, low_path, True
-            wanted = low_tie + nudge if trial % 3 == 1 else now + step + nudge
-        else:
-            high, high_tie, high_sure, high_i, high_j = now, now + tie, sure, ci, cj
-            high_path, spare, has_high = spare, high_path, True
-            wanted = high_tie - nudge if trial % 3 == 1 else now + step - nudge
-        if not first and trial == 0:
-            now = low
-            continue
+            high, high_path, spare, has_high = number, spare, high_path, True
         if not (has_low and has_high):
-            wanted = now + (wanted - now) * 2.0**trial
+            if bounded and (has_low or trial == 1):
+                return stem, number, 1 if has_low else -1
+            if bounded:
+                number = low
+            elif not stem.pinned:
+                number += (0.02 if has_low else -0.02) * 4.0**trial
+            elif trial > 0:
+                number *= 16.0
+            elif has_low == (unit > 0.0):
+                number = 2.0 * unit
+            else:
+                return stem, number, -1
+            continue
+        if stem.pinned or high - low < 1.0:  # within the range of exponents
+            stem = grown(line, paths, stem, low, low_path, high_path)
+        nudge = NUDGE * (max(abs(low), abs(high)) + (0.0 if stem.pinned else 1.0))
+        at_end = stem.i + 1 == line.a.shape[0] and stem.j + 1 == line.b.shape[0]
+        if high - low <= (1.0 if at_end else 4.0 * nudge):
+            break
+        stuck = stuck + 1 if stem.i + stem.j == cells else 0
+        cells = stem.i + stem.j
+        if stuck % 4 == 2:  # where it parts for the third time: does the block end there?
+            wanted = tie(line, stem, low) + nudge
+        elif stuck % 4 == 3 and number == wanted:  # not above
+            wanted = number - 2.0 * nudge
         else:
-            if (low_sure or high_sure) and low_tie >= high_tie - 4.0 * nudge:
-                break
-            if high - low <= nudge:
-                break
-            if trial % 3 == 2 or not low < wanted < high:
-                wanted = 0.5 * (low + high)
-        now = wanted
-    path, shift, ci, cj = low_path, low_tie - low, low_i, low_j
-    if high_sure and not (low_sure and low_i + low_j <= high_i + high_j):
-        path, shift, ci, cj = high_path, high_tie - high, high_i, high_j
-    for k in range(i, ci + 1):
-        f[0, k] = f[path, k] + shift
-    for k in range(j, cj + 1):
-        g[0, k] = g[path, k] - shift
-    return ci, cj
+            wanted = np.nan
+        number = wanted if low < wanted < high else 0.5 * (low + high)
+    return stem, min(max(tie(line, stem, low), low), high), 0
+
+
+@njit
+def _single(i, j, number):
+    """The stem of one cell, where f is `number`."""
+    return Stem(i, j, number, False, number, 0.0, 0.0, 0.0, 0.0, True)
+
+
+@njit
+def _pinned(i, j, number, f):
+    """The stem of one cell whose potentials are known."""
+    return Stem(i, j, number, True, f, 0.0, 0.0, np.inf, np.inf, True)
+
+
+@njit
+def _after(line, paths, i, j):
+    """Find the block after the one that ends at (i, j), with its potentials; returns its end."""
+    a, b, u, v, _, _, p = line
+    f, g, c = paths.f[0], paths.g[0], cost(u[i + 1] - v[j + 1], p)
+    next_f, next_g = cost(u[i + 1] - v[j], p) - g[j], cost(u[i] - v[j + 1], p) - f[i]
+    f[i + 1], g[j + 1] = 0.0, c
+    room = 1e-13 * (1.0 + abs(c - next_g) + abs(next_f))  # a tie within rounding is no end
+    low, high = c - next_g - room, next_f + room
+    stem, number, side = _block(line, paths, _single(i + 1, j + 1, high), low, high, 0.0)
+    if side == 0:
+        f[i + 1 : stem.i + 1] += number
+        g[j + 1 : stem.j + 1] -= number
+        return stem.i, stem.j
+    more = side > 0
+    unit = a[i + 1] * share(next_f) if more else -b[j + 1] * share(next_g)
+    unit = math.copysign(max(abs(unit), LITTLE), unit)
+    stem = _pinned(i, j, math.copysign(LITTLE, unit), f[i])
+    stem, _, side = _block(line, paths, stem, -np.inf, np.inf, unit)
+    if side == 0:
+        return stem.i, stem.j
+    f[i + 1], g[j + 1] = next_f, next_g  # of these two the one that goes on
+    return i + more, j + (not more)
 
 
 @njit
@@ -138,19 +119,18 @@ def potentials(a, b, u, v, rest_a, rest_b, p, f, g):
     `f` and `g` have four rows: the first for the result, the others for paths.
     """
     n, m = a.shape[0], b.shape[0]
-    i, j = _block(a, b, u, v, rest_a, rest_b, p, 0, 0, -np.inf, np.inf, f, g)
-    while i + 1 < n or j + 1 < m:
-        ci, cj = (i + 1, j) if j + 1 == m else (i, j + 1)
-        if i + 1 < n and j + 1 < m:
-            low = cost(u[i + 1] - v[j + 1], p) - cost(u[i] - v[j + 1], p) + f[0, i]
-            high = cost(u[i + 1] - v[j], p) - g[0, j]
-            room = 1e-13 * (1.0 + abs(low) + abs(high))  # a tie within rounding is no end
-            ci, cj = _block(
-                a, b, u, v, rest_a, rest_b, p, i + 1, j + 1, low - room, high + room, f, g
-            )
-        # What hangs on the block before has a mass below its rounding.
-        if ci == i:
-            g[0, cj] = cost(u[i] - v[cj], p) - f[0, i]
-        elif cj == j:
-            f[0, ci] = cost(u[ci] - v[j], p) - g[0, j]
-        i, j = ci, cj
+    line = Line(a, b, u, v, rest_a, rest_b, p)
+    paths = Paths(f, g, np.empty((4, n + m), np.bool_), np.zeros(4, np.int64))
+    c = cost(u[0] - v[0], p)
+    f[0, 0], g[0, 0] = 0.0, c
+    stem, number, _ = _block(line, paths, _single(0, 0, 0.5 * c), -np.inf, np.inf, 0.0)
+    i, j = stem.i, stem.j
+    f[0, : i + 1] += number
+    g[0, : j + 1] -= number
+    while i + 1 < n and j + 1 < m:
+        i, j = _after(line, paths, i, j)
+    # What hangs on the last block has a mass below its rounding.
+    for k in range(i + 1, n):
+        f[0, k] = cost(u[k] - v[j], p) - g[0, j]
+    for k in range(j + 1, m):
+        g[0, k] = cost(u[i] - v[k], p) - f[0, i]

@@ -17,9 +17,10 @@ from sotlib.transport._line_shooting import potentials
 HELPERS = (  # as in `_line_merge.py`
     "transport/_line_bins.py",
     "transport/_line_gradients.py",
+    "transport/_line_paths.py",
     "transport/_line_shooting.py",
 )
-SUM = "589528333115df3f"
+SUM = "ec736b94c8e6e86f"
 NOTHING = 1e-30  # of the mass: what has less decides nothing
 LEAST = math.log(1e-15)  # potential of such a bin: its derivative shall remain a number
 
