@@ -12,6 +12,7 @@ from numba import njit
 
 from sotlib.transport._line_gradients import cost
 
+LOW, HIGH, SPARE = 0, 1, 2
 HIGHEST = 600.0  # exponents beyond it are out of range, and far from any root
 TINY, HUGE = 1e-280, 1e250  # outside, masses are compared by the least potentials
 
@@ -29,12 +30,18 @@ class Line(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """Of each its potentials, whether a column follows (i, j), at i + j, and i + j of its end."""
+    """Four paths, the first of them the result, and which of the others now are what."""
 
     f: np.ndarray
     g: np.ndarray
     turns: np.ndarray
+    """Whether (i, j) is followed by a column, at i + j."""
     end: np.ndarray
+    """i + j of the last cell."""
+    now: np.ndarray
+    """The nearest path with a surplus, the nearest without, and the one to be overwritten."""
+    number: np.ndarray
+    """Of the first two."""
 
 
 class Stem(NamedTuple):
@@ -95,11 +102,11 @@ def tie(line, stem, low):
 
 
 @njit
-def shoot(line, paths, k, stem, number):
-    """Follow path k on from a stem; returns whether its end has a surplus."""
+def shoot(line, paths, stem, number):
+    """Follow the path on from a stem; it becomes one of the nearest. Returns whether `LOW`."""
     a, b, u, v, rest_a, rest_b, p = line
     f, g, turns = paths.f, paths.g, paths.turns
-    n, m = a.shape[0], b.shape[0]
+    n, m, k = a.shape[0], b.shape[0], paths.now[SPARE]
     i, j = stem.i, stem.j
     f[k, i], rows, columns, least_f, least_g = _moved(line, stem, number)
     g[k, j] = cost(u[i] - v[j], p) - f[k, i]
@@ -125,15 +132,19 @@ def shoot(line, paths, k, stem, number):
                     break
             rows += kept * a[i]
     paths.end[k] = i + j
-    return _surplus(rows, columns, least_f, least_g)
+    side = LOW if _surplus(rows, columns, least_f, least_g) else HIGH
+    paths.number[side] = number
+    paths.now[side], paths.now[SPARE] = k, paths.now[side]
+    return side == LOW
 
 
 @njit
-def grown(line, paths, stem, low, one, other):
-    """The stem with all cells on from it that two paths share, the first that of the number `low`.
+def grown(line, paths, stem):
+    """The stem with all cells on from it that the two nearest paths share, for the low number.
 
-    Potentials go to the result, free ones less `low`.
+    Potentials go to the result, free ones less that number.
     """
+    one, other, low = paths.now[LOW], paths.now[HIGH], paths.number[LOW]
     i, j = stem.i, stem.j
     f, g, turns, others = paths.f[one], paths.g[one], paths.turns[one], paths.turns[other]
     _, rows, columns, least_f, least_g = _moved(line, stem, 0.0 if stem.pinned else low)

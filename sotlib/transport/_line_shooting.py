@@ -14,77 +14,74 @@ block before has something left, or lacks it, below its rounding; then that is t
 and the block goes on with the potentials of the one before: it is *pinned*.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
 from sotlib.transport._line_gradients import cost
-from sotlib.transport._line_paths import Line, Paths, Stem, grown, share, shoot, tie
+from sotlib.transport._line_paths import HIGH, LOW, Line, Paths, Stem, grown, share, shoot, tie
 
 NUDGE = 4e-15
 LITTLE = 1e-260  # the least surplus that a block goes on with
-LOW, HIGH, SPARE = 1, 2, 3  # paths; 0 is the result
 
 
 @njit
-def _block(line, paths, stem, low, high, unit):
-    """Find the block on from a stem, whose number, the first to be tried, is `high` if that is one.
+def _free(i, j):
+    """The stem of one cell whose f is the number."""
+    return Stem(i, j, 0.0, False, 0.0, 0.0, 0.0, 0.0, 0.0, True)
 
-    Between infinite ones the number is searched, if pinned beyond `unit`, of its sign.
-    Returns the stem at the block's end, for the number found, and 0; or any, and 1 where even
-    `high` leaves a surplus, -1 where even `low` leaves none, or a pinned one has the other sign.
-    """
-    bounded, has_low, has_high = high < np.inf, False, False
-    low_path, high_path, spare = LOW, HIGH, SPARE
-    number, stuck, cells, wanted = stem.number, 0, -1, np.nan
-    for trial in range(2000):
-        if shoot(line, paths, spare, stem, number):
-            low, low_path, spare, has_low = number, spare, low_path, True
-        else:
-            high, high_path, spare, has_high = number, spare, high_path, True
-        if not (has_low and has_high):
-            if bounded and (has_low or trial == 1):
-                return stem, number, 1 if has_low else -1
-            if bounded:
-                number = low
-            elif not stem.pinned:
-                number += (0.02 if has_low else -0.02) * 4.0**trial
-            elif trial > 0:
-                number *= 16.0
-            elif has_low == (unit > 0.0):
-                number = 2.0 * unit
-            else:
-                return stem, number, -1
-            continue
+
+@njit
+def _pinned(i, j, f):
+    """The stem of one cell whose potentials are known."""
+    return Stem(i, j, 0.0, True, f, 0.0, 0.0, np.inf, np.inf, True)
+
+
+@njit
+def _found(line, paths, stem):
+    """The stem of the whole block that begins with it, and its number, which two paths enclose."""
+    stuck, cells, wanted, number = 0, -1, np.nan, np.nan
+    for _ in range(2000):
+        low, high = paths.number[LOW], paths.number[HIGH]
         if stem.pinned or high - low < 1.0:  # within the range of exponents
-            stem = grown(line, paths, stem, low, low_path, high_path)
+            stem = grown(line, paths, stem)
         nudge = NUDGE * (max(abs(low), abs(high)) + (0.0 if stem.pinned else 1.0))
         at_end = stem.i + 1 == line.a.shape[0] and stem.j + 1 == line.b.shape[0]
         if high - low <= (1.0 if at_end else 4.0 * nudge):
             break
         stuck = stuck + 1 if stem.i + stem.j == cells else 0
         cells = stem.i + stem.j
-        if stuck % 4 == 2:  # where it parts for the third time: does the block end there?
+        if stuck % 4 == 2:  # where they part for the third time: does the block end there?
             wanted = tie(line, stem, low) + nudge
         elif stuck % 4 == 3 and number == wanted:  # not above
             wanted = number - 2.0 * nudge
         else:
             wanted = np.nan
         number = wanted if low < wanted < high else 0.5 * (low + high)
-    return stem, min(max(tie(line, stem, low), low), high), 0
+        shoot(line, paths, stem, number)
+    low, high = paths.number[LOW], paths.number[HIGH]
+    return stem, min(max(tie(line, stem, low), low), high)
 
 
 @njit
-def _single(i, j, number):
-    """The stem of one cell, where f is `number`."""
-    return Stem(i, j, number, False, number, 0.0, 0.0, 0.0, 0.0, True)
+def _settled(paths, i, j, stem, number):
+    """Add its number to the potentials of a block that begins at (i, j); returns its end."""
+    paths.f[0, i : stem.i + 1] += number
+    paths.g[0, j : stem.j + 1] -= number
+    return stem.i, stem.j
 
 
 @njit
-def _pinned(i, j, number, f):
-    """The stem of one cell whose potentials are known."""
-    return Stem(i, j, number, True, f, 0.0, 0.0, np.inf, np.inf, True)
+def _first(line, paths):
+    """Find the first block, with its potentials; returns its end."""
+    c = cost(line.u[0] - line.v[0], line.p)
+    paths.f[0, 0], paths.g[0, 0] = 0.0, c
+    stem, number, step = _free(0, 0), 0.5 * c, 0.02
+    rising = shoot(line, paths, stem, number)
+    while True:
+        number += step if rising else -step
+        if shoot(line, paths, stem, number) != rising:
+            return _settled(paths, 0, 0, *_found(line, paths, stem))
+        step *= 4.0
 
 
 @njit
@@ -94,19 +91,19 @@ def _after(line, paths, i, j):
     f, g, c = paths.f[0], paths.g[0], cost(u[i + 1] - v[j + 1], p)
     next_f, next_g = cost(u[i + 1] - v[j], p) - g[j], cost(u[i] - v[j + 1], p) - f[i]
     f[i + 1], g[j + 1] = 0.0, c
+    stem = _free(i + 1, j + 1)
     room = 1e-13 * (1.0 + abs(c - next_g) + abs(next_f))  # a tie within rounding is no end
-    low, high = c - next_g - room, next_f + room
-    stem, number, side = _block(line, paths, _single(i + 1, j + 1, high), low, high, 0.0)
-    if side == 0:
-        f[i + 1 : stem.i + 1] += number
-        g[j + 1 : stem.j + 1] -= number
-        return stem.i, stem.j
-    more = side > 0
-    unit = a[i + 1] * share(next_f) if more else -b[j + 1] * share(next_g)
-    unit = math.copysign(max(abs(unit), LITTLE), unit)
-    stem = _pinned(i, j, math.copysign(LITTLE, unit), f[i])
-    stem, _, side = _block(line, paths, stem, -np.inf, np.inf, unit)
-    if side == 0:
+    more = shoot(line, paths, stem, next_f + room)
+    if not more and shoot(line, paths, stem, c - next_g - room):
+        return _settled(paths, i + 1, j + 1, *_found(line, paths, stem))
+    # Even the end of the range leaves a surplus, or none.
+    sign = 1.0 if more else -1.0
+    stem, number = _pinned(i, j, f[i]), sign * LITTLE
+    if shoot(line, paths, stem, number) == more:
+        number = sign * max(a[i + 1] * share(next_f) if more else b[j + 1] * share(next_g), LITTLE)
+        while shoot(line, paths, stem, 2.0 * number) == more:
+            number *= 16.0
+        stem, _ = _found(line, paths, stem)
         return stem.i, stem.j
     f[i + 1], g[j + 1] = next_f, next_g  # of these two the one that goes on
     return i + more, j + (not more)
@@ -120,13 +117,9 @@ def potentials(a, b, u, v, rest_a, rest_b, p, f, g):
     """
     n, m = a.shape[0], b.shape[0]
     line = Line(a, b, u, v, rest_a, rest_b, p)
-    paths = Paths(f, g, np.empty((4, n + m), np.bool_), np.zeros(4, np.int64))
-    c = cost(u[0] - v[0], p)
-    f[0, 0], g[0, 0] = 0.0, c
-    stem, number, _ = _block(line, paths, _single(0, 0, 0.5 * c), -np.inf, np.inf, 0.0)
-    i, j = stem.i, stem.j
-    f[0, : i + 1] += number
-    g[0, : j + 1] -= number
+    turns, end = np.empty((4, n + m), np.bool_), np.zeros(4, np.int64)
+    paths = Paths(f, g, turns, end, np.array([1, 2, 3]), np.empty(2))
+    i, j = _first(line, paths)
     while i + 1 < n and j + 1 < m:
         i, j = _after(line, paths, i, j)
     # What hangs on the last block has a mass below its rounding.

@@ -20,7 +20,7 @@ HELPERS = (  # as in `_line_merge.py`
     "transport/_line_paths.py",
     "transport/_line_shooting.py",
 )
-SUM = "ec736b94c8e6e86f"
+SUM = "ce1e5c36eea9b450"
 NOTHING = 1e-30  # of the mass: what has less decides nothing
 LEAST = math.log(1e-15)  # potential of such a bin: its derivative shall remain a number
 
