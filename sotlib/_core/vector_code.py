@@ -1,7 +1,8 @@
-"""Code on vectors of 16 numbers, generated for Numba, which turns loops into vectors only at times.
+"""Code on vectors of numbers, generated for Numba, which turns loops into vectors only at times.
 
 Two things are worth it: a block of a matrix product, whose sums stay in registers, and the
-butterfly of an FFT, which is carried out on many signals at once. On processors with AVX-512 the
+butterfly of an FFT, which is carried out on many signals at once. Vectors are as long as the
+processor's registers, and blocks as large as their number allows. On processors with AVX-512 the
 product is more than twice as fast as that of libraries that do not use it there.
 """
 
@@ -12,23 +13,35 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-LANES = 16
-ROWS = 8  # of a block; 8 · 3 sums and what they need fill the 32 registers
+LANES = 16  # columns come in multiples of so many
+ROWS = 8  # and rows of a block in multiples of these
 CONTRACT = ("contract", "nsz")  # a product and a sum may become one instruction
 
 
-class _Code:
-    """Writes instructions on vectors of one type of numbers."""
+def _registers(context):
+    """Bytes of a vector register of the processor that is compiled for, and their number."""
+    triple, _, features = context.codegen().magic_tuple()
+    if "+avx512f" in features:
+        return 64, 32
+    if "+avx2" in features:
+        return 32, 16
+    return 16, 32 if triple.startswith(("aarch64", "arm64")) else 16
 
-    def __init__(self, builder, element):
-        self.builder, self.element = builder, element
-        self.vector = ir.VectorType(element, LANES)
+
+class _Code:
+    """Writes instructions on vectors of one type of numbers, of a register's length."""
+
+    def __init__(self, context, builder, numbers):
+        size, self.registers = _registers(context)
+        self.builder, self.element = builder, context.get_value_type(numbers)
+        self.lanes = size // (numbers.bitwidth // 8)
+        self.vector = ir.VectorType(self.element, self.lanes)
 
     def integer(self, value):
         return ir.Constant(ir.IntType(64), value)
 
     def constant(self, value):
-        return ir.Constant(self.vector, [value] * LANES)
+        return ir.Constant(self.vector, [value] * self.lanes)
 
     def at(self, pointer, count, step):
         """A pointer, moved on by `count` steps of so many numbers."""
@@ -47,7 +60,7 @@ class _Code:
         """One number in all lanes."""
         builder, undefined = self.builder, ir.Constant(self.vector, ir.Undefined)
         first = builder.insert_element(undefined, builder.load(pointer), ir.IntType(32)(0))
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
         return builder.shuffle_vector(first, undefined, lanes)
 
     def add(self, a, b):
@@ -90,6 +103,15 @@ def _address(context, array, offset):
     return types.CPointer(array.dtype)(array, types.intp), generate
 
 
+def _part(rows, vectors, registers):
+    """Rows and vectors of a block at a time, whose sums and what they need fill the registers."""
+    high = min(rows, registers // 4)
+    # With 32 registers numbers of a come from memory, which AVX2's products cannot.
+    least = 1 if registers == 32 else high
+    fitting = [n for n in range(1, vectors + 1) if high * n + n + least <= registers]
+    return high, max(n for n in fitting if vectors % n == 0)
+
+
 def _block(rows, vectors):
     """Function that writes ``c0 + a @ b``, of `rows` rows and 16 · `vectors` columns, to c.
 
@@ -103,19 +125,28 @@ def _block(rows, vectors):
 
         def generate(context, builder, signature, arguments):
             a, a_row, a_column, b, b_row, c0, c0_row, c, c_row, depth = arguments
-            code = _Code(builder, context.get_value_type(signature.args[0].dtype))
-            places = [(r, LANES * v) for r in range(rows) for v in range(vectors)]
-            sums = [code.load(code.at(code.at(c0, r, c0_row), v, 1)) for r, v in places]
+            code = _Code(context, builder, signature.args[0].dtype)
 
-            def add(k, sums):
-                row, column = code.at(b, k, b_row), code.at(a, k, a_column)
-                others = [code.load(code.at(row, LANES * v, 1)) for v in range(vectors)]
-                factors = [code.everywhere(code.at(column, r, a_row)) for r in range(rows)]
-                products = [code.multiply(x, y) for x in factors for y in others]
-                return [code.add(s, p) for s, p in zip(sums, products, strict=True)]
+            def fill(high, wide):
+                """One part, whose sums stay in registers."""
+                places = [(r, v) for r in high for v in wide]
+                sums = [code.load(code.at(code.at(c0, r, c0_row), v, 1)) for r, v in places]
 
-            for total, (r, v) in zip(code.repeat(depth, sums, add), places, strict=True):
-                code.store(total, code.at(code.at(c, r, c_row), v, 1))
+                def add(k, sums):
+                    row, column = code.at(b, k, b_row), code.at(a, k, a_column)
+                    others = [code.load(code.at(row, v, 1)) for v in wide]
+                    factors = [code.everywhere(code.at(column, r, a_row)) for r in high]
+                    products = [code.multiply(x, y) for x in factors for y in others]
+                    return [code.add(s, p) for s, p in zip(sums, products, strict=True)]
+
+                for total, (r, v) in zip(code.repeat(depth, sums, add), places, strict=True):
+                    code.store(total, code.at(code.at(c, r, c_row), v, 1))
+
+            columns = range(0, LANES * vectors, code.lanes)
+            high, wide = _part(rows, len(columns), code.registers)
+            for r in range(0, rows, high):
+                for v in range(0, len(columns), wide):
+                    fill(range(r, r + high), columns[v : v + wide])
             return context.get_dummy_value()
 
         return types.void(a, n, n, b, n, c0, n, c, n, n), generate
@@ -137,12 +168,13 @@ def _butterfly(radix):
 
         def generate(context, builder, signature, arguments):
             re, im, step, out_re, out_im, out_step, turns, vectors = arguments
-            code = _Code(builder, context.get_value_type(signature.args[0].dtype))
+            code = _Code(context, builder, signature.args[0].dtype)
+            count = builder.mul(vectors, code.integer(LANES // code.lanes))
             turns = [code.everywhere(code.at(turns, j, 1)) for j in range(2 * radix - 2)]
 
             def transform(k, _):
                 x = [
-                    [code.load(code.at(code.at(p, k, LANES), j, step)) for j in range(radix)]
+                    [code.load(code.at(code.at(p, k, code.lanes), j, step)) for j in range(radix)]
                     for p in (re, im)
                 ]
                 for j, (a, b) in enumerate(_small_transform(code, *x)):
@@ -153,10 +185,10 @@ def _butterfly(radix):
                             code.subtract(code.multiply(b, c), code.multiply(a, s)),
                         )
                     for value, p in ((a, out_re), (b, out_im)):
-                        code.store(value, code.at(code.at(p, k, LANES), j, out_step))
+                        code.store(value, code.at(code.at(p, k, code.lanes), j, out_step))
                 return []
 
-            code.repeat(vectors, [], transform)
+            code.repeat(count, [], transform)
             return context.get_dummy_value()
 
         return types.void(re, im, n, re, im, n, turns, n), generate

@@ -44,16 +44,22 @@ def multiply(a, b, c0, c, rows, columns, depth):
 
 
 @njit
+def slope(x, leak):
+    """Of the activation; a choice of factors, unlike one of products, becomes vectors anywhere."""
+    return type(leak)(1) if x > 0 else leak
+
+
+@njit
 def leaky(x, leak):
     for k in range(x.shape[0]):
-        x[k] = x[k] if x[k] > 0 else leak * x[k]
+        x[k] *= slope(x[k], leak)
 
 
 @njit
 def scale_by_slope(grad, x, leak):
     """Through `leaky`, of which x is the output or the input: their signs are the same."""
     for k in range(x.shape[0]):
-        grad[k] = grad[k] if x[k] > 0 else leak * grad[k]
+        grad[k] *= slope(x[k], leak)
 
 
 @njit
@@ -163,7 +169,7 @@ def pointwise(x, mixed, weights, leak, tiles, rows):
     """The sum of the residual layer and the three pointwise ones, on `rows` rows of channels."""
     summed, second, third, fourth = tiles
     for k in range(rows * WIDE):
-        summed[k] = x[k] + (mixed[k] if mixed[k] > 0 else leak * mixed[k])
+        summed[k] = x[k] + mixed[k] * slope(mixed[k], leak)
     none = (weights[-1], 0, 0)
     a, c = (summed, 0, WIDE, 1), (second, 0, MIDDLE)
     multiply(a, (weights[0], 0, MIDDLE), none, c, rows, MIDDLE, FIRST + 1)

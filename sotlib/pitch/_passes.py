@@ -23,6 +23,7 @@ from sotlib.pitch._kernels import (
     multiply,
     pointwise,
     pointwise_back,
+    slope,
     spread,
     transform,
 )
@@ -30,7 +31,7 @@ from sotlib.pitch._kernels import (
 # Numba notices changes in this file only, so that it would go on with the machine code of old
 # helpers: whoever changes one of these files writes their new sum here. A test tells it.
 HELPERS = "pitch/_kernels.py", "_core/vector_code.py", "_core/vector_fft.py"
-SUM = "8f7b78e158b3dc26"
+SUM = "76c420bc2f9eb064"
 
 
 @njit
@@ -119,15 +120,14 @@ def _part_ways(by_sum, leak, direct, mixed):
     """The gradient of the residual layer's sum, by its input and, instead of it, by `mixed`."""
     for k in range(direct.shape[0]):
         direct[k] = by_sum[k]
-        mixed[k] = by_sum[k] if mixed[k] > 0 else leak * by_sum[k]
+        mixed[k] = by_sum[k] * slope(mixed[k], leak)
 
 
 @njit
 def _come_together(x, convolved, leak, total):
     """Add both gradients by x, and go back through its activation."""
     for k in range(x.shape[0]):
-        both = total[k] + convolved[k]
-        total[k] = both if x[k] > 0 else leak * both
+        total[k] = (total[k] + convolved[k]) * slope(x[k], leak)
 
 
 @njit
