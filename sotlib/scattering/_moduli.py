@@ -40,7 +40,8 @@ def _moduli(products, low, out, start, stop):
                 minus[t] = np.sqrt((c + si) ** 2 + (ci - s) ** 2)
 
 
-@compiled()
+# With NumPy's division, which raises no error, the loops become vectors.
+@compiled(error_model="numpy")
 def _pulled_back(products, low, upstream, tiny, start, stop):
     """Overwrites the products with the derivatives by them."""
     up = (products.shape[2] - low) // 2

@@ -54,12 +54,11 @@ def slopes(spectrum, power, grad, magnitude, size):
     """
     for row in range(grad.shape[0]):
         pairs, slope, x = spectrum[row], grad[row], magnitude[row]
-        zero = slope[0] * 0
-        one = zero + 1
+        one, infinite = grad.dtype.type(1), grad.dtype.type(np.inf)
         for k in range(slope.shape[0]):
             scale = slope[k]
             if power == 1:  # first the direction: the slope over a small magnitude may overflow
-                half = one / (x[k] + x[k]) if x[k] > 0 else zero
+                half = one / (x[k] + x[k] if x[k] > 0 else infinite)
                 pairs[2 * k] *= half
                 pairs[2 * k + 1] *= half
             pairs[2 * k] *= scale
@@ -77,8 +76,7 @@ def differences(
     `spectrum` becomes their gradient, as in `slopes` with `power` 1; `ours` are its magnitudes.
     """
     frames = ours.shape[0] // sums.shape[0]
-    zero = linear * 0
-    one = zero + 1
+    zero, one, infinite = type(linear)(0), type(linear)(1), type(linear)(np.inf)
     for row in range(ours.shape[0]):
         pairs, x, y = spectrum[row], ours[row], other[row]
         log_x, log_y = log_ours[row], log_other[row]
@@ -99,8 +97,8 @@ def differences(
                 else:
                     direction = logarithmic * (difference + difference)
                     log_sum += difference * difference
-                slope += direction / x[k] if x[k] >= floor else zero
-            half = one / (x[k] + x[k]) if x[k] > zero else zero
+                slope += direction / (x[k] if x[k] >= floor else infinite)
+            half = one / (x[k] + x[k] if x[k] > zero else infinite)
             pairs[2 * k] = pairs[2 * k] * half * slope
             pairs[2 * k + 1] = pairs[2 * k + 1] * half * slope
         _double_edges(pairs, size)
@@ -117,8 +115,7 @@ def convergence(spectrum, ours, other, log_ours, log_other, floor, share, norms,
     The spectrum becomes the gradient, as in `slopes` with `power` 1.
     """
     frames = ours.shape[0] // sums.shape[0]
-    zero = share * 0
-    one = zero + 1
+    zero, one, infinite = type(share)(0), type(share)(1), type(share)(np.inf)
     for signal in range(sums.shape[0]):
         squares, logs = 0.0, 0.0
         for row in range(signal * frames, (signal + 1) * frames):
@@ -130,17 +127,17 @@ def convergence(spectrum, ours, other, log_ours, log_other, floor, share, norms,
                 square_sum += (x[k] - y[k]) * (x[k] - y[k])
                 log_sum += abs(log_x[k] - log_y[k])
                 # What is left of this array is the sign, and 0 where the floor hides the bin.
-                log_x[k] = _signed(share, log_x[k] - log_y[k]) if inside else np.inf
+                log_x[k] = _signed(share, log_x[k] - log_y[k]) if inside else infinite
             squares += square_sum
             logs += log_sum
         distance = np.sqrt(squares)
         sums[signal] = distance / norms[signal] + logs * share / 2
-        scale = share * 0 + (1.0 / (distance * norms[signal]) if distance > 0.0 else 0.0)
+        scale = type(share)(1.0 / (distance * norms[signal]) if distance > 0.0 else 0.0)
         for row in range(signal * frames, (signal + 1) * frames):
             pairs, x, y, direction = spectrum[row], ours[row], other[row], log_ours[row]
             for k in range(x.shape[0]):
                 slope = scale * (x[k] - y[k]) + direction[k] / x[k]
-                slope = slope * (one / (x[k] + x[k])) if direction[k] < np.inf else zero
+                slope = slope * (one / (x[k] + x[k])) if direction[k] < infinite else zero
                 pairs[2 * k] *= slope
                 pairs[2 * k + 1] *= slope
             _double_edges(pairs, size)
@@ -148,7 +145,7 @@ def convergence(spectrum, ours, other, log_ours, log_other, floor, share, norms,
 
 @compiled()
 def _signed(weight, difference):
-    zero = weight * 0
+    zero = type(weight)(0)
     return weight if difference > zero else (-weight if difference < zero else zero)
 
 
