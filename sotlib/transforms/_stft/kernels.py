@@ -1,7 +1,8 @@
 """Compiled loops of the short-time Fourier transform: frames, overlap-add, and magnitudes.
 
-Real and imaginary parts alternate in rows without a further axis, and what differs at the edges
-stands behind the loop: so the compiler works on many bins at once.
+Real and imaginary parts alternate in rows without a further axis, what differs at the edges stands
+behind the loop, and constants are of the numbers' own type, since an integer beside a float32 makes
+Numba go on in double precision: so the compiler works on many bins at once.
 """
 
 import numpy as np
