@@ -21,30 +21,18 @@ def processor(request, monkeypatch):
 @dtypes
 @pytest.mark.parametrize(("rows", "vectors"), BLOCKS)
 def test_a_block_is_a_sum_and_a_product(rows, vectors, dtype, processor):
-    block, columns, depth = vector_code._block(rows, vectors), LANES * vectors, 5
+    block, n, depth = vector_code._block(rows, vectors), LANES * vectors, 5
 
     @njit
     def fill(a, b, c0, c):
-        at_c0, at_c = address(c0, 0), address(c, 0)
-        block(
-            address(a, 0),
-            depth + 2,
-            1,
-            address(b, 0),
-            columns,
-            at_c0,
-            columns,
-            at_c,
-            columns,
-            depth,
-        )
+        at_a, at_b, at_c0, at_c = address(a, 0), address(b, 0), address(c0, 0), address(c, 0)
+        block(at_a, depth + 2, 1, at_b, n, at_c0, n, at_c, n, depth)
 
     rng = np.random.default_rng(0)
     a, b, c0 = (
-        rng.standard_normal(s).astype(dtype)
-        for s in ((rows, depth + 2), (depth, columns), (rows, columns))
+        rng.standard_normal(s).astype(dtype) for s in ((rows, depth + 2), (depth, n), (rows, n))
     )
-    c = np.zeros((rows + 1, columns), dtype)
+    c = np.zeros((rows + 1, n), dtype)
     fill(a.ravel(), b.ravel(), c0.ravel(), c.reshape(-1))
     expected = c0 + a[:, :depth].astype(float) @ b
     np.testing.assert_allclose(c[:rows], expected, atol=20 * np.finfo(dtype).eps)
