@@ -1,5 +1,6 @@
 """Sweeps: complete, resumable after a kill, and carried out by a Dask cluster."""
 
+import io
 import multiprocessing
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from smoke import ROWS, numbers
+from tqdm import tqdm
 
 from sotlib.companion.checkpoints import load_checkpoint
 from sotlib.companion.experiments.sot import table as sot_table
@@ -120,6 +122,18 @@ def test_killed_sweep_continues_with_the_same_result(uninterrupted, tmp_path):
     for row in ROWS:
         assert numbers(tmp_path / f"{row}-1.json") == numbers(uninterrupted / f"{row}-1.json")
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_what_a_kill_has_cost_does_not_count_as_steps_backwards(tmp_path):
+    """A run tells each step, and keeps its state from time to time only."""
+    (task,) = plan("sot_table", budget="smoke", seeds=[1], rows=ROWS[:1])
+    told = tmp_path / f"{task.name}.progress"
+    sweep = Sweep([task], tmp_path, workers=1)
+    with tqdm(total=task.steps, initial=7, file=io.StringIO()) as bar:
+        for step in (7, 4, 6):
+            told.write_text(str(step))
+            sweep._advance(bar)
+    assert (bar.initial, bar.n) == (4, 6)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the worker in /proc")

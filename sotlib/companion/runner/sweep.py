@@ -158,7 +158,7 @@ class Sweep:
                 if self._collect(future, task):
                     futures[self._submit(executor, task)] = task
             self._begin(executor, waiting, futures)
-            bar.update(self._steps() - bar.n)
+            self._advance(bar)
             finished = sum(is_recorded(*run) for run in self.folders.items())
             bar.set_postfix_str(f"{finished} of {len(self.folders)} runs", refresh=False)
             if self.received and not asked:
@@ -173,6 +173,12 @@ class Sweep:
                     file=sys.stderr,
                 )
                 return
+
+    def _advance(self, bar: tqdm) -> None:
+        """Show how far the runs are; one that was killed goes on from before where it was last."""
+        moved = self._steps() - bar.n
+        bar.initial += min(moved, 0)  # or its rate would be below zero
+        bar.update(moved)
 
     def _begin(self, executor, waiting: dict[Task, None], futures: dict[Future, Task]) -> None:
         """Begin the next runs that do not wait for another one; drop what would wait for nothing.
