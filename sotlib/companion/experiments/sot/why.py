@@ -1,4 +1,4 @@
-"""Why SOT trainings succeed or fail: data, phase, learning rate, frames, dropout.
+"""Why SOT trainings succeed or fail: data, phase, learning rate, frames, dropout, length.
 
 Rows change one thing of SOT-2048 each. Explained in chapter ``sot/table``.
 """
@@ -30,6 +30,7 @@ BUDGETS = {
     ),
     "4-frames": replace(_LIMITS, frames=4, reduced=_TEXT.format("four frames")),
     "16-frames": replace(_LIMITS, frames=16, reduced="8000 steps instead of 22 000"),
+    "22000-steps": sot_table.BUDGETS["reduced"],
     "smoke": sot_table.BUDGETS["smoke"],
 }
 QUEUE = (
@@ -37,6 +38,8 @@ QUEUE = (
     ("rate-1e-3", ("as-published",), SEEDS),
     ("reduced", ("no-dropout",), SEEDS),
     ("4-frames", ("as-published", "no-dropout"), SEEDS),
+    # Beside the runs of the table with one frame.
+    ("22000-steps", ("no-dropout",), SEEDS),
     # "as-published" there is the beginning of a run of the table.
     ("16-frames", ("no-dropout",), SEEDS[:1]),
 )
