@@ -1,6 +1,6 @@
 """Why SOT trainings succeed or fail: data, phase, learning rate, frames, dropout, length.
 
-Rows change one thing of SOT-2048 each. Explained in chapter ``sot/table``.
+Rows change one thing of SOT-2048 each. Explained in chapter ``sot/decides``.
 """
 
 from dataclasses import replace
