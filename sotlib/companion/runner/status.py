@@ -46,5 +46,5 @@ def steps_done(task: Task, folder: Path) -> int:
         return task.steps
     try:
         return int((folder / f"{task.name}.progress").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):  # not begun, or just being written
+    except (FileNotFoundError, ValueError):  # not begun, or damaged
         return 0

@@ -15,6 +15,7 @@ from sotlib._core import check
 from sotlib.companion import experiments
 from sotlib.companion.experiments.runs import Run
 from sotlib.companion.experiments.training import Stopped
+from sotlib.companion.files import write_atomically
 
 MARKER = "sweep.lock"  # lies in the folder while a sweep goes on; workers look for it
 STOP = "sweep.stop"  # tells them to keep their states and to end
@@ -164,7 +165,7 @@ def carry_out(
         stopping = late()
         if stopping or time.monotonic() - written > 1:
             with contextlib.suppress(OSError):  # a full disk: only the bar needs it
-                progress.write_text(str(step), encoding="utf-8")
+                write_atomically(progress, str(step))
             written = time.monotonic()
         if stopping:
             raise Stopped
